@@ -106,9 +106,10 @@ apt_mirror() {
 
 # apt_root NAME ARCH SUITE...: a private apt configuration with its own index
 # and archive, so that the host's packages and architectures do not matter.
+# A SUITE written src:NAME gives its sources.
 # Prints the file to use as APT_CONFIG. The index is refreshed once a day.
 apt_root() {
-	local name=$1 arch=$2 suite dir conf
+	local name=$1 arch=$2 suite kind dir conf dated
 	shift 2
 	dir=$cache/apt/$name
 	conf=$dir/apt.conf
@@ -117,8 +118,13 @@ apt_root() {
 	[ -e "$dir/status" ] || mv "$dir/status.new" "$dir/status"
 	rm -f "$dir/status.new"
 	for suite; do
-		printf 'deb [arch=%s signed-by=%s] %s %s main\n' "$arch" \
-			/usr/share/keyrings/debian-archive-keyring.gpg "$(mirror)" "$suite"
+		kind=deb
+		[ "$suite" = "${suite#src:}" ] || kind='deb-src'
+		dated= # sid's index expires, but a mirror may well be frozen
+		[ "$suite" != sid ] || dated=' check-valid-until=no'
+		printf '%s [arch=%s signed-by=%s%s] %s %s main\n' "$kind" "$arch" \
+			/usr/share/keyrings/debian-archive-keyring.gpg "$dated" \
+			"$(mirror)" "${suite#src:}"
 	done >"$dir/sources.list"
 	cat >"$conf" <<-CONF
 		APT::Architecture "$arch";
@@ -138,6 +144,7 @@ apt_root() {
 	CONF
 	if [ -z "$(find "$dir/updated" -mmin -1440 2>/dev/null)" ] ||
 	   ! cmp -s "$dir/sources.list" "$dir/updated"; then
+		rm -f "$dir/updated" # an update that fails leaves no index
 		APT_CONFIG=$conf run "apt-get update ($name)" 600 "$dir/update.log" \
 			apt-get -q update
 		cp "$dir/sources.list" "$dir/updated"
@@ -208,6 +215,8 @@ unpack_source() {
 import_base() {
 	local date='2026-01-01T00:00:00Z'
 	cd "$1" || return
+	# Debian's packaging has git ignore the whole tree.
+	sed -i '/^# Debian packaging/,$d' .gitignore
 	kgit init -q -b base .
 	kgit add -A -f .
 	GIT_AUTHOR_DATE=$date GIT_COMMITTER_DATE=$date kgit commit -q -m "$2"
@@ -216,7 +225,8 @@ import_base() {
 }
 
 # The patches, in order, as git am wants them.
-series_files() { find "$top/patches" -maxdepth 1 -name '0*.patch' 2>/dev/null | sort; }
+patches=$top/patches
+series_files() { find "$patches" -maxdepth 1 -name '0*.patch' 2>/dev/null | sort; }
 
 # apply_series REPO: print the commit of the base with the series applied.
 # git am works in a worktree that holds only the files the patches touch, so
@@ -234,7 +244,7 @@ apply_series() {
 		kgit -C "$repo" worktree prune
 		kgit -C "$repo" worktree add -q --no-checkout --detach "$am" "$base"
 		kgit -C "$am" read-tree "$base"
-		if ! kgit -C "$am" am -q "${files[@]}" >"$cache/log/am.log" 2>&1; then
+		if ! kgit -C "$am" am -q --committer-date-is-author-date "${files[@]}" >"$cache/log/am.log" 2>&1; then
 			cat "$cache/log/am.log" >&2
 			kgit -C "$repo" worktree remove -f "$am"
 			die "patches/ does not apply to $(kgit -C "$repo" log -1 --format=%s "$base")"
@@ -244,3 +254,135 @@ apply_series() {
 	fi
 	kgit -C "$repo" rev-parse "$ref"
 }
+
+# ---- the view: what the series adds, shown at the top level ----
+
+# Folder here, folder in the kernel tree. The first match counts, so the inner
+# folders of another one come before it.
+view_table='kunit/ drivers/dma-buf/heaps/tests/
+drivers/dma-buf/heaps/ drivers/dma-buf/heaps/
+dt-bindings/ Documentation/devicetree/bindings/
+Documentation/ Documentation/
+tools/testing/selftests/dmabuf-heaps/ tools/testing/selftests/dmabuf-heaps/'
+view_entry=MAINTAINERS.fragment # stands for the entry added to MAINTAINERS
+
+# in_kernel PATH: the path in the kernel tree of a path in the view
+in_kernel() {
+	awk -v path="$1" '
+		index(path, $1) == 1 { print $2 substr(path, length($1) + 1); exit }
+	' <<<"$view_table"
+}
+
+# in_view: of the paths in the kernel tree on stdin, those that the view shows,
+# as "PATH-IN-VIEW PATH-IN-KERNEL"
+in_view() {
+	awk '
+		NR == FNR { here[NR] = $1; there[NR] = $2; n = NR; next }
+		{
+			for (i = 1; i <= n; i++)
+				if (index($0, there[i]) == 1) {
+					print here[i] substr($0, length(there[i]) + 1), $0
+					next
+				}
+		}
+	' <(printf '%s\n' "$view_table") -
+}
+
+# view_files REPO COMMIT: what the view of a series holds, as "VIEW KERNEL"
+view_files() {
+	kgit -C "$1" diff --name-only --no-renames --diff-filter=A refs/rcar/base "$2" | in_view
+}
+
+# view_on_disk DIR: the files of the view that are there, as paths in the view
+view_on_disk() ( # in a shell of its own, for the cd
+	local dirs=("$view_entry")
+	mapfile -t -O 1 dirs < <(awk '{ print $1 }' <<<"$view_table")
+	cd "$1" || return
+	{ find "${dirs[@]}" -type f ! -name '*~' ! -name '.*.sw?' 2>/dev/null || true; } |
+		sort -u
+)
+
+# entry_lines REPO COMMIT: first and last line of the entry that the series adds
+# to MAINTAINERS: whole paragraphs in which every line is new
+entry_lines() {
+	kgit -C "$1" diff -U0 refs/rcar/base "$2" -- MAINTAINERS | awk '
+		NR == FNR {
+			if ($1 == "@@") {
+				split(substr($3, 2), at, ",")
+				count = at[2] == "" ? 1 : at[2]
+				for (i = 0; i < count; i++)
+					added[at[1] + i]
+			}
+			next
+		}
+		function paragraph_ends() {
+			if (start && whole) {
+				print start, last
+			}
+			start = 0
+		}
+		/^$/ { paragraph_ends(); next }
+		!start { start = FNR; whole = 1 }
+		{ last = FNR; if (!(FNR in added)) whole = 0 }
+		END { paragraph_ends() }
+	' - <(kgit -C "$1" show "$2:MAINTAINERS")
+}
+
+# entry_of REPO COMMIT: the text of that entry
+entry_of() {
+	local first last
+	read -r first last < <(entry_lines "$1" "$2") || return 0
+	kgit -C "$1" show "$2:MAINTAINERS" | sed -n "${first},${last}p"
+}
+
+# write_view REPO COMMIT DIR: put the view of a series into DIR
+write_view() {
+	local repo=$1 commit=$2 dir=$3 here there
+	while read -r here there; do
+		mkdir -p "$dir/$(dirname "$here")"
+		kgit -C "$repo" show "$commit:$there" >"$dir/$here"
+		case $(kgit -C "$repo" ls-tree "$commit" -- "$there") in
+		100755*) chmod +x "$dir/$here" ;;
+		esac
+	done < <(view_files "$repo" "$commit")
+	entry_of "$repo" "$commit" >"$dir/$view_entry"
+	[ -s "$dir/$view_entry" ] || rm "$dir/$view_entry"
+}
+
+# ---- export of the series as patches ----
+
+# The cover letter is written by hand down to this line and by scripts/fold from
+# here on.
+cover_mark='---------- kept in step by scripts/fold from here on ----------'
+
+# export_series REPO COMMIT DIR [COVER]: write the patches of a series into DIR,
+# and the cover letter whose upper part is that of the file COVER. Nothing in
+# the output depends on the time, the user, or the version of git.
+export_series() {
+	local repo=$1 commit=$2 dir=$3 cover=${4:-}
+	mkdir -p "$dir"
+	kgit -C "$repo" format-patch -q -o "$dir" --numbered --zero-commit \
+		--no-signature --abbrev=12 --no-renames --no-thread --no-attach \
+		--no-cover-letter --no-base --no-notes --no-ext-diff --no-color \
+		--no-encode-email-headers --filename-max-length=64 --stat=72 \
+		--summary -p --src-prefix=a/ --dst-prefix=b/ "refs/rcar/base..$commit"
+	{
+		[ -z "$cover" ] || [ ! -e "$cover" ] || cover_by_hand "$cover"
+		printf '%s\n\n' "$cover_mark"
+		kgit -C "$repo" shortlog -w72,2,4 "refs/rcar/base..$commit"
+		kgit -C "$repo" diff --no-renames --no-ext-diff --no-color --stat=72 \
+			--summary refs/rcar/base "$commit"
+		printf '\nbase: Linux %s\nbase-tree: %s\n' "$(version_of "$repo" refs/rcar/base)" \
+			"$(kgit -C "$repo" rev-parse 'refs/rcar/base^{tree}')"
+	} >"$dir/0000-cover-letter.txt"
+}
+
+# version_of REPO COMMIT: the version of Linux, as its Makefile says
+version_of() {
+	kgit -C "$1" show "$2:Makefile" | awk -F' = ' '
+		NF == 2 && FNR < 9 { v[$1] = $2 }
+		END { print v["VERSION"] "." v["PATCHLEVEL"] "." v["SUBLEVEL"] }
+	'
+}
+
+cover_by_hand() { awk -v mark="$cover_mark" '$0 == mark { exit } { print }' "$1"; }
