@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the guest's test programs share: heaps, CMA areas and traces.
+ */
+
+#ifndef GUEST_TEST_H
+#define GUEST_TEST_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
+
+#define PAGE	4096UL
+#define KIB	1024UL
+#define MIB	(1024 * KIB)
+
+#define TRACEFS	"/sys/kernel/tracing/"
+
+/* The heap under test, and the CMA area of its region. */
+static inline const char *heap_name(void)
+{
+	const char *name = getenv("HEAP");
+
+	return name ? name : "rcar";
+}
+
+static inline int heap_open(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/dev/dma_heap/%s", heap_name());
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+/* The dma-buf's descriptor, or -1 and errno. */
+static inline int heap_alloc_flags(int heap, uint64_t len, uint32_t fd_flags)
+{
+	struct dma_heap_allocation_data data = {
+		.len = len,
+		.fd_flags = fd_flags,
+	};
+
+	if (ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &data))
+		return -1;
+	return data.fd;
+}
+
+static inline int heap_alloc(int heap, uint64_t len)
+{
+	return heap_alloc_flags(heap, len, O_RDWR | O_CLOEXEC);
+}
+
+static inline long read_number(const char *path)
+{
+	char text[64];
+	ssize_t n;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return -1;
+	text[n] = 0;
+	return strtol(text, NULL, 0);
+}
+
+/* A file of the heap's CMA area in debugfs, in pages: "used" or "count". */
+static inline long cma_pages(const char *what)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/cma/%s/%s", heap_name(),
+		 what);
+	return read_number(path);
+}
+
+static inline int write_file(const char *path, const char *text)
+{
+	ssize_t n;
+	int fd;
+
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	n = write(fd, text, strlen(text));
+	close(fd);
+	return n == (ssize_t)strlen(text) ? 0 : -1;
+}
+
+/* Start a trace of these events, each as "system/event". */
+static inline int trace_start(const char *const *events)
+{
+	char path[256];
+
+	if (write_file(TRACEFS "tracing_on", "0") ||
+	    write_file(TRACEFS "events/enable", "0") ||
+	    write_file(TRACEFS "trace", ""))
+		return -1;
+	for (; *events; events++) {
+		snprintf(path, sizeof(path), TRACEFS "events/%s/enable", *events);
+		if (write_file(path, "1"))
+			return -1;
+	}
+	return write_file(TRACEFS "tracing_on", "1");
+}
+
+/* Stop it and return its text, for free(). */
+static inline char *trace_stop(void)
+{
+	size_t size = 0, room = MIB;
+	char *text = malloc(room);
+	ssize_t n;
+	int fd;
+
+	write_file(TRACEFS "tracing_on", "0");
+	fd = open(TRACEFS "trace", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || !text) {
+		free(text);
+		return NULL;
+	}
+	while ((n = read(fd, text + size, room - size - 1)) > 0) {
+		size += n;
+		if (room - size < 64 * KIB) {
+			char *more = realloc(text, room * 2);
+
+			if (!more)
+				break;
+			text = more;
+			room *= 2;
+		}
+	}
+	text[size] = 0;
+	close(fd);
+	write_file(TRACEFS "events/enable", "0");
+	return text;
+}
+
+#endif /* GUEST_TEST_H */
