@@ -37,7 +37,7 @@ run() {
 	mkdir -p "$(dirname "$log")"
 	say "$label ..."
 	set -m # a process group of its own, so that it can be ended whole
-	("$@") >"$log" 2>&1 </dev/null 9>&- &
+	("$@") >"$log" 2>&1 </dev/null 6>&- 7>&- 9>&- &
 	pid=$!
 	set +m
 	# shellcheck disable=SC2064 # this very pid
@@ -114,9 +114,10 @@ apt_root() {
 	dir=$cache/apt/$name
 	conf=$dir/apt.conf
 	mkdir -p "$dir"/{lists/partial,archives/partial,etc/apt.conf.d,etc/preferences.d,etc/trusted.gpg.d}
-	: >"$dir/status.new"
-	[ -e "$dir/status" ] || mv "$dir/status.new" "$dir/status"
-	rm -f "$dir/status.new"
+	# Two verbs may want the same index; the caller's $( ) ends with the lock.
+	exec 6>"$dir/lock"
+	flock 6
+	[ -e "$dir/status" ] || : >"$dir/status"
 	for suite; do
 		kind=deb
 		[ "$suite" = "${suite#src:}" ] || kind='deb-src'
@@ -125,8 +126,9 @@ apt_root() {
 		printf '%s [arch=%s signed-by=%s%s] %s %s main\n' "$kind" "$arch" \
 			/usr/share/keyrings/debian-archive-keyring.gpg "$dated" \
 			"$(mirror)" "${suite#src:}"
-	done >"$dir/sources.list"
-	cat >"$conf" <<-CONF
+	done >"$dir/sources.list.new"
+	mv "$dir/sources.list.new" "$dir/sources.list"
+	cat >"$conf.new" <<-CONF
 		APT::Architecture "$arch";
 		APT::Architectures { "$arch"; };
 		APT::Install-Recommends "false";
@@ -142,6 +144,7 @@ apt_root() {
 		Dir::Etc::SourceList "$dir/sources.list";
 		Dir::Etc::SourceParts "/dev/null";
 	CONF
+	mv "$conf.new" "$conf"
 	if [ -z "$(find "$dir/updated" -mmin -1440 2>/dev/null)" ] ||
 	   ! cmp -s "$dir/sources.list" "$dir/updated"; then
 		rm -f "$dir/updated" # an update that fails leaves no index
@@ -169,8 +172,12 @@ kgit() {
 # when missing: from Debian's package of the kernel source, or a clone of $KDIR,
 # which itself is only read.
 kernel_repo() {
-	local repo deb conf src
+	local repo deb conf src version
 	need git xz-utils
+	mkdir -p "$cache/linux"
+	# As in apt_root
+	exec 7>"$cache/linux/lock"
+	flock 7
 	if [ -n "${KDIR:-}" ]; then
 		git -C "$KDIR" rev-parse --verify -q HEAD >/dev/null ||
 			die "KDIR=$KDIR is not a git tree of Linux with a commit"
@@ -184,10 +191,18 @@ kernel_repo() {
 		printf '%s\n' "$repo"
 		return
 	fi
-	conf=$(apt_root kernel "$(dpkg --print-architecture)" trixie-backports)
-	src=$(APT_CONFIG=$conf apt-cache show --no-all-versions \
-		"linux-source-$base_version" | awk '$1 == "Version:" && !n++ { print $2 }')
-	[ -n "$src" ] || die "$(mirror) has no linux-source-$base_version in trixie-backports"
+	# Which version the mirror has is asked once a day.
+	version=$cache/linux/version
+	conf=$cache/apt/kernel/apt.conf
+	if [ -z "$(find "$version" -mmin -1440 2>/dev/null)" ]; then
+		conf=$(apt_root kernel "$(dpkg --print-architecture)" trixie-backports)
+		APT_CONFIG=$conf apt-cache show --no-all-versions "linux-source-$base_version" |
+			awk '$1 == "Version:" && !n++ { print $2 }' >"$version.new"
+		[ -s "$version.new" ] ||
+			die "$(mirror) has no linux-source-$base_version in trixie-backports"
+		mv "$version.new" "$version"
+	fi
+	src=$(cat "$version")
 	repo=$cache/linux/debian-${src%%-*}
 	if ! kgit -C "$repo" rev-parse --verify -q refs/rcar/base >/dev/null 2>&1; then
 		rm -rf "$repo"

@@ -2,8 +2,9 @@
 /*
  * The parts of the demo:
  *
- *   demo.c   options, the two chains, the verdict
- *   report.c the table and the figures
+ *   demo.c   options and errors
+ *   chain.c  the two chains
+ *   report.c the verdict, the table and the figures
  *   heap.c   buffers from a dma-buf heap, and what /proc and debugfs say of them
  *   v4l2.c   devices and queues that import those buffers
  *   kms.c    the display, and the writeback of what it showed
@@ -25,7 +26,7 @@
 
 #define PREFILL		0xdeadbeefU
 #define PSNR_LEAST	30.0
-/* What a picture must have at least not to count as blank. */
+/* The camera shows bars of eight colours: with fewer a picture is spoilt. */
 #define COLOURS_LEAST	8
 /* No step of a chain takes longer than this, even under emulation. */
 #define STEP_MS		20000
@@ -59,7 +60,6 @@ extern struct options opt;
 void fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 void fail_errno(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 void progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-double now(void);
 /* Waits at most STEP_MS for @events, names @what when they do not come. */
 void await(int fd, short events, const char *what);
 
@@ -173,7 +173,7 @@ struct stage {			/* what it points to outlives the chain */
 	unsigned int strangers;		/* inodes that were not the buffer's own */
 };
 
-#define STAGES_MAX	6
+#define STAGES_MAX	5
 
 struct chain {
 	const char *name;
@@ -194,7 +194,10 @@ struct chain {
 	unsigned int colours[2];
 };
 
-unsigned int chain_copies(const struct chain *c);
 bool report(const struct chain *chains, unsigned int count);
+
+/* chain.c */
+void run_lossless(struct chain *c);
+void run_codec(struct chain *c);
 
 #endif

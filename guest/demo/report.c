@@ -44,7 +44,7 @@ static unsigned int strangers(const struct chain *c)
  * A copy needs a second buffer, or a mapping of the first by the process that
  * streams: each sign of either counts as one.
  */
-unsigned int chain_copies(const struct chain *c)
+static unsigned int chain_copies(const struct chain *c)
 {
 	return strangers(c) + c->mapped + (c->growth >= c->frame_bytes);
 }
@@ -58,25 +58,25 @@ static void judge(const struct chain *c)
 	if (c->compared != (uint64_t)c->frames * PIXELS)
 		failed(c, "only %" PRIu64 " pixels were compared", c->compared);
 	if (c->differing)
-		failed(c, "%" PRIu64 " pixels differ", c->differing);
+		failed(c, "pixels that differ: %" PRIu64, c->differing);
 	if (c->unlike_previous + 1 != c->frames)
-		failed(c, "%u frames are equal to the one before",
+		failed(c, "frames equal to the one before: %u",
 		       c->frames - 1 - c->unlike_previous);
 	if (strangers(c))
-		failed(c, "%u times a stage worked on another buffer", strangers(c));
+		failed(c, "times a stage worked on another buffer: %u", strangers(c));
 	if (c->mapped)
-		failed(c, "the streaming process had dma-bufs mapped, seen %u times",
+		failed(c, "dma-bufs seen in the maps of the streaming process: %u",
 		       c->mapped);
 	if (c->growth >= c->frame_bytes)
-		failed(c, "the streaming process grew by %zu bytes, room for a frame",
+		failed(c, "the streaming process grew by %zu bytes, room for a mapped frame",
 		       c->growth);
 	if (c->looks < c->frames)
 		failed(c, "only %u looks at the maps", c->looks);
 	if (c->unattached)
-		failed(c, "%u attachments are missing in debugfs", c->unattached);
+		failed(c, "attachments that debugfs does not list: %u", c->unattached);
 	for (i = 0; i < 2; i++)
 		if (c->colours[i] < COLOURS_LEAST)
-			failed(c, "the picture of the %s has only %u colours",
+			failed(c, "colours in the picture of the %s: only %u",
 			       i ? "display" : "camera", c->colours[i]);
 	if (c->lossy && c->psnr_min < PSNR_LEAST)
 		failed(c, "PSNR is as low as %.1f dB", c->psnr_min);

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * When cache maintenance happens, counted in the trace of the DMA API. QEMU has
+ * no caches, so that pixels could not tell.
+ *
+ * The importer is vivid, which maps buffers for DMA with vivid.allocators=1.
+ */
+
+#define _GNU_SOURCE
+#include <stdbool.h>
+#include <linux/videodev2.h>
+
+#include "guest_test.h"
+#include "kselftest_harness.h"
+
+static const char *const events[] = {
+	"dma/dma_map_sg", "dma/dma_unmap_sg", "dma/dma_sync_sg_for_cpu",
+	"dma/dma_sync_sg_for_device", NULL,
+};
+
+/* Calls in a trace, those on the buffer of this size alone. */
+struct calls {
+	int map, unmap, for_cpu, for_device;
+	int skipped;	/* maps and unmaps without maintenance */
+};
+
+static struct calls count_calls(char *text, size_t size)
+{
+	struct calls n = { };
+	char *line, *save, want[32];
+
+	snprintf(want, sizeof(want), "sizes={0x%zx}", size);
+	for (line = strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		/* This one event has no sizes, and nobody else unmaps for vivid. */
+		if (strstr(line, " dma_unmap_sg: vivid")) {
+			n.unmap++;
+			n.skipped += !!strstr(line, "SKIP_CPU_SYNC");
+		}
+		if (!strstr(line, want))
+			continue;
+		n.map += !!strstr(line, " dma_map_sg: ");
+		n.for_cpu += !!strstr(line, " dma_sync_sg_for_cpu: ");
+		n.for_device += !!strstr(line, " dma_sync_sg_for_device: ");
+		n.skipped += !!strstr(line, "SKIP_CPU_SYNC");
+	}
+	return n;
+}
+
+static int sync_buffer(int fd, uint64_t flags)
+{
+	struct dma_buf_sync sync = { .flags = flags };
+
+	return ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync);
+}
+
+/* The first vivid node that captures, or -1. */
+static int vivid_open(void)
+{
+	struct v4l2_capability cap;
+	char path[32];
+	int fd;
+
+	for (int i = 0; i < 64; i++) {
+		snprintf(path, sizeof(path), "/dev/video%d", i);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) &&
+		    !strcmp((char *)cap.driver, "vivid") &&
+		    cap.device_caps & V4L2_CAP_VIDEO_CAPTURE)
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
+static int vivid_buffers(int camera, int count)
+{
+	struct v4l2_requestbuffers request = {
+		.count = count,
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_DMABUF,
+	};
+
+	return ioctl(camera, VIDIOC_REQBUFS, &request);
+}
+
+FIXTURE(sync) {
+	int heap, fd, camera;
+	size_t size;
+};
+
+FIXTURE_SETUP(sync)
+{
+	struct v4l2_format format = { .type = V4L2_BUF_TYPE_VIDEO_CAPTURE };
+
+	self->heap = heap_open();
+	ASSERT_GE(self->heap, 0);
+	self->camera = vivid_open();
+	ASSERT_GE(self->camera, 0);
+	ASSERT_EQ(0, ioctl(self->camera, VIDIOC_G_FMT, &format));
+	self->size = (format.fmt.pix.sizeimage + PAGE - 1) & -PAGE;
+	self->fd = heap_alloc(self->heap, self->size);
+	ASSERT_GE(self->fd, 0);
+}
+
+FIXTURE_TEARDOWN(sync)
+{
+	close(self->fd);
+	close(self->camera);
+	close(self->heap);
+}
+
+/* Nobody has the buffer mapped, so no device has seen anything of it. */
+TEST_F(sync, without_importer)
+{
+	struct calls n;
+	char *text;
+
+	ASSERT_EQ(0, trace_start(events));
+	EXPECT_EQ(0, sync_buffer(self->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
+	EXPECT_EQ(0, sync_buffer(self->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW));
+	text = trace_stop();
+	ASSERT_NE(NULL, text);
+	n = count_calls(text, self->size);
+	free(text);
+	EXPECT_EQ(0, n.map + n.unmap + n.for_cpu + n.for_device);
+}
+
+TEST_F(sync, with_importer)
+{
+	struct v4l2_buffer buffer = {
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_DMABUF,
+		.m.fd = self->fd,
+		.length = self->size,
+	};
+	struct calls n;
+	char *text;
+
+	ASSERT_EQ(0, vivid_buffers(self->camera, 1));
+
+	/* Queueing maps the buffer, which makes what the CPU wrote visible. */
+	ASSERT_EQ(0, trace_start(events));
+	ASSERT_EQ(0, ioctl(self->camera, VIDIOC_QBUF, &buffer));
+	text = trace_stop();
+	ASSERT_NE(NULL, text);
+	n = count_calls(text, self->size);
+	free(text);
+	EXPECT_EQ(1, n.map);
+	EXPECT_EQ(0, n.skipped);
+
+	ASSERT_EQ(0, trace_start(events));
+	EXPECT_EQ(0, sync_buffer(self->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
+	text = trace_stop();
+	ASSERT_NE(NULL, text);
+	n = count_calls(text, self->size);
+	free(text);
+	EXPECT_EQ(1, n.for_cpu);
+	EXPECT_EQ(0, n.for_device);
+
+	ASSERT_EQ(0, trace_start(events));
+	EXPECT_EQ(0, sync_buffer(self->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW));
+	text = trace_stop();
+	ASSERT_NE(NULL, text);
+	n = count_calls(text, self->size);
+	free(text);
+	EXPECT_EQ(0, n.for_cpu);
+	EXPECT_EQ(1, n.for_device);
+
+	ASSERT_EQ(0, trace_start(events));
+	ASSERT_EQ(0, vivid_buffers(self->camera, 0));
+	text = trace_stop();
+	ASSERT_NE(NULL, text);
+	n = count_calls(text, self->size);
+	free(text);
+	EXPECT_EQ(1, n.unmap);
+	EXPECT_EQ(0, n.skipped);
+}
+
+TEST_HARNESS_MAIN
