@@ -128,7 +128,8 @@ static void check(struct chain *c, unsigned int frame, const struct buffer *came
 		if (opt.fault == FAULT_PEEK)
 			munmap(held, camera->size);
 	}
-	checker_compare(camera, decoded, shown, picture, frame == opt.frames / 2, &v);
+	checker_compare(camera, decoded, shown, picture,
+			fault_due(FAULT_PIXEL, frame) || fault_due(FAULT_CODEC, frame), &v);
 	look_at_maps(c, v.mapped);
 	look_at_maps(c, dmabufs_mapped("self"));
 	if (opt.fault == FAULT_MAP && held)

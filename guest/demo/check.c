@@ -173,6 +173,21 @@ static uint32_t picture_keep(const char *name, const char *which, const uint8_t 
 	return colours;
 }
 
+/* Plants the faults that are in a frame's content. */
+static void spoil(const struct slot *shown, const struct slot *decoded)
+{
+	const struct slot *s = opt.fault == FAULT_CODEC ? decoded : shown;
+
+	if (!s)
+		return;
+	cpu_access(s, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
+	if (opt.fault == FAULT_PIXEL)
+		s->mem[RGB32_BYTES / 2] ^= 1;
+	else if (opt.fault == FAULT_CODEC)
+		memset(s->mem, 0, RGB24_BYTES / 8);
+	cpu_access(s, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
+}
+
 static void compare(const struct request *rq, struct verdict *v)
 {
 	const struct slot *camera = &slots[rq->camera];
@@ -180,15 +195,12 @@ static void compare(const struct request *rq, struct verdict *v)
 	const struct slot *decoded = rq->decoded >= 0 ? &slots[rq->decoded] : NULL;
 	size_t camera_bytes = decoded ? RGB24_BYTES : RGB32_BYTES;
 
+	if (rq->spoil)
+		spoil(shown, decoded);
 	cpu_access(camera, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
-	cpu_access(shown, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
+	cpu_access(shown, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
 	if (decoded)
-		cpu_access(decoded, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
-
-	if (rq->spoil && opt.fault == FAULT_PIXEL)
-		shown->mem[RGB32_BYTES / 2] ^= 1;
-	if (rq->spoil && opt.fault == FAULT_CODEC && decoded)
-		memset(decoded->mem, 0, RGB24_BYTES / 8);
+		cpu_access(decoded, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
 
 	v->hash = hash_of(camera->mem, camera_bytes);
 	v->differing = pixels_differing(shown->mem, decoded ? decoded->mem : camera->mem,
@@ -206,8 +218,8 @@ static void compare(const struct request *rq, struct verdict *v)
 	}
 
 	if (decoded)
-		cpu_access(decoded, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
-	cpu_access(shown, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
+		cpu_access(decoded, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+	cpu_access(shown, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
 	cpu_access(camera, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
 }
 
