@@ -326,6 +326,7 @@ static int rcar_cma_heap_clear(struct page *page, unsigned long count)
 	return 0;
 }
 
+/* Devices that name the region in their "memory-region" are not counted. */
 static void rcar_cma_heap_warn_full(struct rcar_cma_heap *heap, size_t size)
 {
 	size_t free = heap->size - atomic_long_read(&heap->used);
@@ -453,7 +454,8 @@ static bool __init rcar_cma_heap_owns_name(struct device_node *np)
 	bool first;
 
 	for_each_matching_node(other, rcar_cma_heap_of_match)
-		if (!strcmp(other->name, np->name))
+		if (of_device_is_available(other) &&
+		    !strcmp(other->name, np->name))
 			break;
 
 	first = other == np;
@@ -489,13 +491,15 @@ static int __init rcar_cma_heap_register(struct rcar_cma_heap *heap,
 	if (rcar_cma_heap_owns_name(np))
 		ret = rcar_cma_heap_add(heap, np->name);
 
-	if (ret == -EEXIST && strcmp(full_name, np->name)) {
-		dev_warn(dev, "heap name %s is taken, using %s: give the node a name of its own\n",
-			 np->name, full_name);
-		ret = rcar_cma_heap_add(heap, full_name);
-	}
+	if (ret != -EEXIST)
+		return ret;
 
-	return ret;
+	dev_warn(dev, "heap name %s is taken: give the node a name of its own\n",
+		 np->name);
+	if (!strcmp(full_name, np->name))
+		return ret;
+
+	return rcar_cma_heap_add(heap, full_name);
 }
 
 static int __init rcar_cma_heap_probe(struct platform_device *pdev)
@@ -532,7 +536,7 @@ static int __init rcar_cma_heap_probe(struct platform_device *pdev)
 	ret = rcar_cma_heap_register(heap, dev);
 	if (ret) {
 		kfree(heap);
-		return dev_err_probe(dev, ret, "cannot add heap %s\n",
+		return dev_err_probe(dev, ret, "no heap %s\n",
 				     dev->of_node->name);
 	}
 
