@@ -13,6 +13,9 @@ verb=${0##*/}
 jobs=${JOBS:-$(nproc)}
 
 export LC_ALL=C.UTF-8
+# Git sets these for its hooks, from where a verb may well be called.
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_COMMON_DIR GIT_OBJECT_DIRECTORY \
+	GIT_PREFIX GIT_EXTERNAL_DIFF GIT_DIFF_OPTS
 export DEBIAN_FRONTEND=noninteractive
 
 # Progress and errors go to stderr: stdout belongs to the result of a verb.
