@@ -284,9 +284,9 @@ static const struct dma_buf_ops rcar_cma_buffer_ops = {
  * rcar_cma_heap_align_order - alignment of a buffer
  * @size:	size of the buffer in bytes
  *
- * Buffers start on 2 MiB, which the CPU (with pages of 4 KiB) and the IOMMU can
- * map with one entry, where rounding the size up to that would waste at most
- * 1/8 of it. Others start on 16 KiB, the largest alignment that any R-Car media
+ * Buffers start on 2 MiB, which a CPU with pages of 4 KiB can map with one entry
+ * for each 2 MiB, where rounding the size up to that would waste at most 1/8 of
+ * it. Others start on 16 KiB, the largest alignment that any R-Car media
  * device asks for (tile-linear frames of the FCP): a frame of 1080p on 2 MiB
  * would cost a quarter of the region.
  *
@@ -511,7 +511,7 @@ static int __init rcar_cma_heap_probe(struct platform_device *pdev)
 
 	rmem = of_reserved_mem_lookup(dev->of_node);
 	if (!rmem) {
-		dev_err(dev, "no memory is reserved for the node, so no heap: check reg, or size and alloc-ranges\n");
+		dev_err(dev, "no heap: the region was refused or did not fit, see the log above, and check reg, or size and alloc-ranges\n");
 		return -ENODEV;
 	}
 
@@ -521,7 +521,7 @@ static int __init rcar_cma_heap_probe(struct platform_device *pdev)
 
 	/* The area is empty if it could not be activated. */
 	if (cma_get_size(rmem->priv) != rmem->size) {
-		dev_err(dev, "the region is unusable, so no heap: let it end below a boundary of memory zones\n");
+		dev_err(dev, "no heap: the CMA area could not be activated, does the region straddle memory zones?\n");
 		return -ENODEV;
 	}
 
@@ -581,6 +581,26 @@ static bool __init rcar_cma_rmem_is_reusable(unsigned long node)
 	       !of_get_flat_dt_prop(node, "no-map", NULL);
 }
 
+/* What is wrong with a region, and what to write; NULL if it is usable. */
+static const char * __init rcar_cma_rmem_fault(phys_addr_t base,
+					       phys_addr_t size)
+{
+	if (!IS_ALIGNED(base | size, CMA_MIN_ALIGNMENT_BYTES))
+		return "write base and size as multiples of the alignment";
+
+	/*
+	 * Not every importer could be refused later: the DU attaches with 40
+	 * bits and lets the VSP, which has 32, map the pages once more.
+	 */
+	if (base + size > SZ_4G)
+		return "write reg or alloc-ranges below 4 GiB, where bus masters reach it";
+
+	if (!memblock_is_region_memory(base, size))
+		return "write a reg that is all memory, and see mem= on the command line";
+
+	return NULL;
+}
+
 static int __init rcar_cma_rmem_validate(unsigned long node, phys_addr_t *align)
 {
 	if (!rcar_cma_rmem_is_reusable(node))
@@ -592,10 +612,11 @@ static int __init rcar_cma_rmem_validate(unsigned long node, phys_addr_t *align)
 	return 0;
 }
 
+/* Mappings are changed for regions alone that will be used: none is undone. */
 static int __init rcar_cma_rmem_fixup(unsigned long node, phys_addr_t base,
 				      phys_addr_t size)
 {
-	if (!rcar_cma_rmem_is_reusable(node))
+	if (!rcar_cma_rmem_is_reusable(node) || rcar_cma_rmem_fault(base, size))
 		return -ENODEV;
 
 	dma_contiguous_early_fixup(base, size);
@@ -606,6 +627,7 @@ static int __init rcar_cma_rmem_fixup(unsigned long node, phys_addr_t base,
 static int __init rcar_cma_rmem_init(unsigned long node,
 				     struct reserved_mem *rmem)
 {
+	const char *fault;
 	struct cma *cma;
 	int ret;
 
@@ -615,32 +637,18 @@ static int __init rcar_cma_rmem_init(unsigned long node,
 		return -ENODEV;
 	}
 
-	if (!IS_ALIGNED(rmem->base | rmem->size, CMA_MIN_ALIGNMENT_BYTES)) {
-		pr_err("%s: refused: write base and size as multiples of %lu KiB\n",
-		       rmem->name, CMA_MIN_ALIGNMENT_BYTES / SZ_1K);
-		return -EINVAL;
-	}
-
-	/*
-	 * Not every importer could be refused later: the DU attaches with 40
-	 * bits and lets the VSP, which has 32, map the pages once more.
-	 */
-	if (rmem->base + rmem->size > SZ_4G) {
-		pr_err("%s: refused: %pa is out of reach for bus masters of 32 bits: write reg or alloc-ranges below 4 GiB\n",
-		       rmem->name, &rmem->base);
-		return -EINVAL;
-	}
-
-	if (!memblock_is_region_memory(rmem->base, rmem->size)) {
-		pr_err("%s: refused: not all of it is memory: write a reg that is, and see mem= on the command line\n",
-		       rmem->name);
+	fault = rcar_cma_rmem_fault(rmem->base, rmem->size);
+	if (fault) {
+		pr_err("%s: refused: %s (base %pa, size %pa, alignment %lu KiB)\n",
+		       rmem->name, fault, &rmem->base, &rmem->size,
+		       CMA_MIN_ALIGNMENT_BYTES / SZ_1K);
 		return -EINVAL;
 	}
 
 	ret = cma_init_reserved_mem(rmem->base, rmem->size, 0, rmem->name, &cma);
 	if (ret) {
-		pr_err("%s: refused: no CMA area (%d): raise CONFIG_CMA_AREAS\n",
-		       rmem->name, ret);
+		pr_err("%s: refused: no CMA area (%pe), CONFIG_CMA_AREAS may be too small\n",
+		       rmem->name, ERR_PTR(ret));
 		return ret;
 	}
 
