@@ -226,20 +226,25 @@ static void compare(const struct request *rq, struct verdict *v)
 /* False when the other side has gone. */
 static bool receive(struct request *rq, int *fd)
 {
-	char control[CMSG_SPACE(sizeof(int))];
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
 	struct iovec iov = { .iov_base = rq, .iov_len = sizeof(*rq) };
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
+		.msg_control = control.space,
+		.msg_controllen = sizeof(control.space),
 	};
 	struct cmsghdr *c;
 	ssize_t n;
 
 	n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-	if (n <= 0)
+	if (n == 0)
 		return false;
+	if (n < 0)
+		fail_errno("checker: recvmsg");
 	if (n != sizeof(*rq))
 		fail("checker: short request");
 	*fd = -1;

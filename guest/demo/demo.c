@@ -129,6 +129,7 @@ static void options(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
+	unsigned long frames;
 	char *end;
 	int o;
 
@@ -138,9 +139,10 @@ static void options(int argc, char **argv)
 			opt.heap = optarg;
 			break;
 		case 'n':
-			opt.frames = strtoul(optarg, &end, 10);
-			if (*end || opt.frames < 2 || opt.frames > 100000)
+			frames = strtoul(optarg, &end, 10);
+			if (*end || frames < 2 || frames > 100000)
 				usage_error("--frames wants 2 to 100000, not", optarg);
+			opt.frames = frames;
 			break;
 		case 'o':
 			opt.out = optarg;

@@ -16,6 +16,7 @@
 #include "demo.h"
 
 #define DRIVER		"vkms"
+#define CARD		"/dev/dri/card"
 #define CARDS_MAX	16
 
 static int card_open(struct display *d)
@@ -27,7 +28,7 @@ static int card_open(struct display *d)
 		bool found;
 		int fd;
 
-		snprintf(d->path, sizeof(d->path), "/dev/dri/card%u", i);
+		snprintf(d->path, sizeof(d->path), CARD "%u", i);
 		fd = open(d->path, O_RDWR | O_CLOEXEC);
 		if (fd < 0)
 			continue;
@@ -38,7 +39,7 @@ static int card_open(struct display *d)
 			return fd;
 		close(fd);
 	}
-	fail("no /dev/dri/card node of driver " DRIVER);
+	fail("no " CARD " node of driver " DRIVER);
 }
 
 /* The id of property @name of an object, 0 if it has none, and its value. */
@@ -224,6 +225,48 @@ static void await_writeback(struct display *d, int fence)
 	close(fence);
 }
 
+/* References that the kernel holds to framebuffer @fb, as debugfs tells. */
+static unsigned int framebuffer_references(const struct display *d, uint32_t fb)
+{
+	unsigned int id, references = 0;
+	bool mine = false;
+	char line[256];
+	FILE *f;
+
+	snprintf(line, sizeof(line), "/sys/kernel/debug/dri/%s/framebuffer",
+		 d->path + strlen(CARD));
+	f = fopen(line, "re");
+	if (!f)
+		fail_errno("%s (debugfs mounted, CONFIG_DEBUG_FS set?)", line);
+	while (!references && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "framebuffer[%u]", &id) == 1)
+			mine = id == fb;
+		else if (mine)
+			sscanf(line, " refcount=%u", &references);
+	}
+	fclose(f);
+	if (!references)
+		fail("%s (" DRIVER "): debugfs does not list framebuffer %u", d->path, fb);
+	return references;
+}
+
+/*
+ * vkms signals the fence first and switches its composer off afterwards, in a
+ * worker. Were the next frame committed in between, the composer would be off
+ * for it and its writeback would never come. The worker lets go of the
+ * framebuffer last, and then only our own reference is left.
+ */
+static void await_cleanup(const struct display *d, uint32_t fb)
+{
+	unsigned int ms;
+
+	for (ms = 0; framebuffer_references(d, fb) > 1; ms++) {
+		if (ms == STEP_MS)
+			fail("%s (" DRIVER "): writeback was not cleaned up", d->path);
+		usleep(1000);
+	}
+}
+
 /*
  * Show @frame and return when it is on screen and, as the display showed it, in
  * @writeback.
@@ -257,6 +300,7 @@ void display_show(struct display *d, const struct buffer *frame,
 		await(d->fd, POLLIN, "vkms: page flip");
 		drmHandleEvent(d->fd, &events);
 	}
+	await_cleanup(d, writeback->fb);
 }
 
 void display_off(struct display *d)

@@ -139,7 +139,7 @@ void camera_setup(struct video *dev, bool still)
 	xioctl(dev, VIDIOC_S_DV_TIMINGS, &timings, "timings 1280x720p60");
 	control_set(dev, "Test Pattern", "75% Colorbar", 0);
 	control_set(dev, "Horizontal Movement", still ? "No Movement" : "Move Right", 0);
-	control_set(dev, "OSD Text Mode", still ? "None" : "Counters Only", 0);
+	control_set(dev, "OSD Text Mode", still ? "None" : "All", 0);
 	/* Opaque, or the display would blend and the fourth byte differ. */
 	control_set(dev, "Alpha Component", NULL, 255);
 }
