@@ -404,3 +404,29 @@ version_of() {
 }
 
 cover_by_hand() { awk -v mark="$cover_mark" '$0 == mark { exit } { print }' "$1"; }
+
+# ---- TAP, as a test group prints it ----
+
+count=0 failed=0
+
+# result STATUS NAME [FILE]: what FILE holds is shown when the test failed
+result() {
+	count=$((count + 1))
+	if [ "$1" -eq 0 ]; then
+		printf 'ok %d - %s\n' "$count" "$2"
+	else
+		printf 'not ok %d - %s\n' "$count" "$2"
+		[ -z "${3:-}" ] || sed 's/^/# /' "$3"
+		failed=1
+	fi
+}
+
+# skip REASON NAME...
+skip() {
+	local reason=$1 name
+	shift
+	for name; do
+		count=$((count + 1))
+		printf 'ok %d - %s # SKIP %s\n' "$count" "$name" "$reason"
+	done
+}
