@@ -421,6 +421,16 @@ result() {
 	fi
 }
 
+# check NAME COMMAND...: whether the command or function succeeds, in a shell of
+# its own; what it prints is diagnosis
+check() {
+	local name=$1 text status=0
+	shift
+	text=$("$@" 2>&1) || status=$?
+	result "$status" "$name"
+	[ -z "$text" ] || printf '%s\n' "$text" | sed 's/^/# /'
+}
+
 # skip REASON NAME...
 skip() {
 	local reason=$1 name
