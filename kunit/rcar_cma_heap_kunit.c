@@ -8,7 +8,9 @@
  */
 
 #include <linux/cma.h>
+#include <linux/bits.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/fcntl.h>
@@ -22,8 +24,13 @@
 #include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
+#include <linux/swiotlb.h>
+#include <linux/tracepoint.h>
 #include <kunit/platform_device.h>
+#include <kunit/static_stub.h>
 #include <kunit/test.h>
+
+#include <trace/events/dma.h>
 
 #include "../rcar_cma_heap.h"
 
@@ -34,13 +41,17 @@
 
 /**
  * struct rcar_cma_heap_test - what each test gets
- * @heap:	a heap on the default CMA area, not registered
+ * @region:	the default CMA area
+ * @heap:	a heap of cached buffers of it, not registered
+ * @uncached:	one of uncached buffers
  * @chunks:	how many pieces of TEST_CHUNK the area held before the test
  * @pages:	room to hold that many pieces
  * @bufs:	room to hold that many buffers
  */
 struct rcar_cma_heap_test {
+	struct rcar_cma_region region;
 	struct rcar_cma_heap heap;
+	struct rcar_cma_heap uncached;
 	unsigned int chunks;
 	struct page *pages[TEST_CHUNKS_MAX];
 	struct dma_buf *bufs[TEST_CHUNKS_MAX];
@@ -53,14 +64,14 @@ static unsigned int test_count_chunks(struct rcar_cma_heap_test *t)
 	unsigned int i, n;
 
 	for (n = 0; n < TEST_CHUNKS_MAX; n++) {
-		t->pages[n] = cma_alloc(t->heap.cma, count,
+		t->pages[n] = cma_alloc(t->region.cma, count,
 					rcar_cma_heap_align_order(TEST_CHUNK),
 					true);
 		if (!t->pages[n])
 			break;
 	}
 	for (i = 0; i < n; i++)
-		cma_release(t->heap.cma, t->pages[i], count);
+		cma_release(t->region.cma, t->pages[i], count);
 
 	return n;
 }
@@ -78,46 +89,28 @@ static void test_check_area(void *test_)
 	struct kunit *test = test_;
 	struct rcar_cma_heap_test *t = test->priv;
 
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->heap.used), 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->region.used), 0);
 	KUNIT_EXPECT_EQ(test, test_count_chunks(t), t->chunks);
 }
 
-static int rcar_cma_heap_test_init(struct kunit *test)
-{
-	struct rcar_cma_heap_test *t;
-
-	t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, t);
-	test->priv = t;
-
-	t->heap.cma = dev_get_cma_area(NULL);
-	if (!t->heap.cma)
-		kunit_skip(test, "no default CMA area: set CONFIG_CMA_SIZE_MBYTES");
-
-	t->chunks = test_count_chunks(t);
-	if (t->chunks < TEST_AREA_SIZE / TEST_CHUNK ||
-	    t->chunks == TEST_CHUNKS_MAX)
-		kunit_skip(test, "%u MiB of the area are free: set CONFIG_CMA_SIZE_MBYTES=64",
-			   t->chunks);
-
-	t->heap.name = "kunit";
-	t->heap.size = t->chunks * TEST_CHUNK;
-
-	/* An action and not .exit, which comes before the actions of the test. */
-	return kunit_add_action(test, test_check_area, test);
-}
-
 /* Allocate a buffer that the end of the test frees. */
-static struct dma_buf *test_export(struct kunit *test, size_t size)
+static struct dma_buf *test_export_from(struct kunit *test,
+					struct rcar_cma_heap *heap, size_t size)
 {
-	struct rcar_cma_heap_test *t = test->priv;
-	struct dma_buf *dmabuf = rcar_cma_heap_export(&t->heap, size, O_RDWR);
+	struct dma_buf *dmabuf = rcar_cma_heap_export(heap, size, O_RDWR);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, test_put, dmabuf));
 
 	return dmabuf;
+}
+
+static struct dma_buf *test_export(struct kunit *test, size_t size)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+
+	return test_export_from(test, &t->heap, size);
 }
 
 /* A device with a DMA mask of 32 bits, as the platform bus gives. */
@@ -132,6 +125,48 @@ static struct device *test_importer(struct kunit *test, const char *name)
 	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
 
 	return &pdev->dev;
+}
+
+/* Where the area begins: the first of its pages that are free, before a test. */
+static phys_addr_t test_area_base(struct rcar_cma_heap_test *t)
+{
+	struct page *page = cma_alloc(t->region.cma, 1, 0, true);
+	phys_addr_t base = page_to_phys(page);
+
+	cma_release(t->region.cma, page, 1);
+
+	return base;
+}
+
+static int rcar_cma_heap_test_init(struct kunit *test)
+{
+	struct rcar_cma_heap_test *t;
+
+	t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	test->priv = t;
+
+	t->region.cma = dev_get_cma_area(NULL);
+	if (!t->region.cma)
+		kunit_skip(test, "no default CMA area: set CONFIG_CMA_SIZE_MBYTES");
+
+	t->chunks = test_count_chunks(t);
+	if (t->chunks < TEST_AREA_SIZE / TEST_CHUNK ||
+	    t->chunks == TEST_CHUNKS_MAX)
+		kunit_skip(test, "%u MiB of the area are free: set CONFIG_CMA_SIZE_MBYTES=64",
+			   t->chunks);
+
+	t->region.base = test_area_base(t);
+	t->region.dev = test_importer(test, "region");
+	t->heap.region = &t->region;
+	t->heap.name = "kunit";
+	t->uncached.region = &t->region;
+	t->uncached.name = "kunit-uncached";
+	t->uncached.uncached = true;
+	t->region.size = t->chunks * TEST_CHUNK;
+
+	/* An action and not .exit, which comes before the actions of the test. */
+	return kunit_add_action(test, test_check_area, test);
 }
 
 static struct page *test_first_page(struct kunit *test, struct dma_buf *dmabuf)
@@ -217,7 +252,7 @@ static void rcar_cma_heap_zeroed_test(struct kunit *test)
 static void rcar_cma_heap_too_large_test(struct kunit *test)
 {
 	struct rcar_cma_heap_test *t = test->priv;
-	const size_t sizes[] = { t->heap.size + PAGE_SIZE, SZ_1G,
+	const size_t sizes[] = { t->region.size + PAGE_SIZE, SZ_1G,
 				 ~0UL & PAGE_MASK };
 
 	for (int i = 0; i < ARRAY_SIZE(sizes); i++)
@@ -241,7 +276,7 @@ static void rcar_cma_heap_exhaustion_test(struct kunit *test)
 		}
 		n[round] = i;
 		KUNIT_EXPECT_EQ(test, -ENOMEM, PTR_ERR(t->bufs[i]));
-		KUNIT_EXPECT_EQ(test, atomic_long_read(&t->heap.used),
+		KUNIT_EXPECT_EQ(test, atomic_long_read(&t->region.used),
 				(long)i * TEST_CHUNK);
 		while (i--)
 			test_put(t->bufs[i]);
@@ -264,9 +299,9 @@ static void rcar_cma_heap_lifetime_test(struct kunit *test)
 	/* The importer's reference keeps the memory after the first put. */
 	get_dma_buf(dmabuf);
 	test_put(dmabuf);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->heap.used), SZ_64K);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->region.used), SZ_64K);
 	test_put(dmabuf);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->heap.used), 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->region.used), 0);
 }
 
 static void rcar_cma_heap_vmap_test(struct kunit *test)
@@ -385,6 +420,684 @@ static void rcar_cma_heap_importers_test(struct kunit *test)
 	}
 }
 
+/**
+ * struct dma_watch - what the DMA API was asked to do with a buffer
+ * @phys:	address of the buffer, or 0 for any
+ * @size:	its size in bytes
+ * @maps:	times it was mapped with cache maintenance
+ * @unmaps:	times it was unmapped with cache maintenance
+ * @skips:	times it was mapped or unmapped without
+ * @for_cpu:	operations on the caches before an access of the CPU
+ * @for_device:	operations on the caches after one
+ * @others:	operations on a part of the buffer alone
+ * @dev:	device of the last operation
+ * @dir:	direction of the last operation
+ */
+struct dma_watch {
+	phys_addr_t phys;
+	size_t size;
+	unsigned int maps;
+	unsigned int unmaps;
+	unsigned int skips;
+	unsigned int for_cpu;
+	unsigned int for_device;
+	unsigned int others;
+	struct device *dev;
+	enum dma_data_direction dir;
+};
+
+static void watch_count(struct dma_watch *w, unsigned int *count,
+			struct device *dev, phys_addr_t phys, size_t size,
+			enum dma_data_direction dir)
+{
+	if (phys - w->phys >= w->size)
+		return;
+
+	if (phys != w->phys || size != w->size)
+		count = &w->others;
+	(*count)++;
+	w->dev = dev;
+	w->dir = dir;
+}
+
+static void watch_map_sg(void *data, struct device *dev, struct scatterlist *sgl,
+			 int nents, int ents, enum dma_data_direction dir,
+			 unsigned long attrs)
+{
+	struct dma_watch *w = data;
+
+	watch_count(w, attrs & DMA_ATTR_SKIP_CPU_SYNC ? &w->skips : &w->maps,
+		    dev, sg_phys(sgl), sgl->length, dir);
+}
+
+static void watch_unmap_sg(void *data, struct device *dev,
+			   struct scatterlist *sgl, int nents,
+			   enum dma_data_direction dir, unsigned long attrs)
+{
+	struct dma_watch *w = data;
+
+	watch_count(w, attrs & DMA_ATTR_SKIP_CPU_SYNC ? &w->skips : &w->unmaps,
+		    dev, sg_phys(sgl), sgl->length, dir);
+}
+
+static void watch_map_phys(void *data, struct device *dev, phys_addr_t phys,
+			   dma_addr_t dma_addr, size_t size,
+			   enum dma_data_direction dir, unsigned long attrs)
+{
+	struct dma_watch *w = data;
+
+	watch_count(w, attrs & DMA_ATTR_SKIP_CPU_SYNC ? &w->skips : &w->maps,
+		    dev, phys, size, dir);
+}
+
+static void watch_unmap_phys(void *data, struct device *dev, dma_addr_t addr,
+			     size_t size, enum dma_data_direction dir,
+			     unsigned long attrs)
+{
+	struct dma_watch *w = data;
+
+	watch_count(w, attrs & DMA_ATTR_SKIP_CPU_SYNC ? &w->skips : &w->unmaps,
+		    dev, dma_to_phys(dev, addr), size, dir);
+}
+
+static void watch_for_cpu(void *data, struct device *dev, dma_addr_t addr,
+			  size_t size, enum dma_data_direction dir)
+{
+	struct dma_watch *w = data;
+
+	watch_count(w, &w->for_cpu, dev, dma_to_phys(dev, addr), size, dir);
+}
+
+static void watch_for_device(void *data, struct device *dev, dma_addr_t addr,
+			     size_t size, enum dma_data_direction dir)
+{
+	struct dma_watch *w = data;
+
+	watch_count(w, &w->for_device, dev, dma_to_phys(dev, addr), size, dir);
+}
+
+static void watch_sg_for_cpu(void *data, struct device *dev,
+			     struct scatterlist *sgl, int nents,
+			     enum dma_data_direction dir)
+{
+	struct dma_watch *w = data;
+
+	watch_count(w, &w->for_cpu, dev, sg_phys(sgl), sgl->length, dir);
+}
+
+static void watch_sg_for_device(void *data, struct device *dev,
+				struct scatterlist *sgl, int nents,
+				enum dma_data_direction dir)
+{
+	struct dma_watch *w = data;
+
+	watch_count(w, &w->for_device, dev, sg_phys(sgl), sgl->length, dir);
+}
+
+/**
+ * struct watch_probe - one event of the DMA API
+ * @name:	name of its tracepoint
+ * @func:	what is called for it
+ * @tp:		the tracepoint, once found
+ */
+struct watch_probe {
+	const char *name;
+	void *func;
+	struct tracepoint *tp;
+};
+
+/* Tests run one at a time. The tracepoints are not exported, hence by name. */
+static struct watch_probe watch_probes[] = {
+	{ "dma_map_sg", watch_map_sg },
+	{ "dma_unmap_sg", watch_unmap_sg },
+	{ "dma_map_phys", watch_map_phys },
+	{ "dma_unmap_phys", watch_unmap_phys },
+	{ "dma_sync_single_for_cpu", watch_for_cpu },
+	{ "dma_sync_single_for_device", watch_for_device },
+	{ "dma_sync_sg_for_cpu", watch_sg_for_cpu },
+	{ "dma_sync_sg_for_device", watch_sg_for_device },
+};
+
+static void watch_find(struct tracepoint *tp, void *unused)
+{
+	for (int i = 0; i < ARRAY_SIZE(watch_probes); i++)
+		if (!strcmp(tp->name, watch_probes[i].name))
+			watch_probes[i].tp = tp;
+}
+
+static void watch_stop(void *w)
+{
+	for (int i = 0; i < ARRAY_SIZE(watch_probes); i++)
+		tracepoint_probe_unregister(watch_probes[i].tp,
+					    watch_probes[i].func, w);
+	tracepoint_synchronize_unregister();
+}
+
+/* Watch until the end of the test. The compiler compares the prototypes. */
+static struct dma_watch *watch_start(struct kunit *test)
+{
+	struct dma_watch *w = kunit_kzalloc(test, sizeof(*w), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, w);
+	w->size = SIZE_MAX;
+
+	check_trace_callback_type_dma_map_sg(watch_map_sg);
+	check_trace_callback_type_dma_unmap_sg(watch_unmap_sg);
+	check_trace_callback_type_dma_map_phys(watch_map_phys);
+	check_trace_callback_type_dma_unmap_phys(watch_unmap_phys);
+	check_trace_callback_type_dma_sync_single_for_cpu(watch_for_cpu);
+	check_trace_callback_type_dma_sync_single_for_device(watch_for_device);
+	check_trace_callback_type_dma_sync_sg_for_cpu(watch_sg_for_cpu);
+	check_trace_callback_type_dma_sync_sg_for_device(watch_sg_for_device);
+
+	for_each_kernel_tracepoint(watch_find, NULL);
+	for (int i = 0; i < ARRAY_SIZE(watch_probes); i++)
+		if (!watch_probes[i].tp)
+			kunit_skip(test, "no tracepoint %s: set CONFIG_ENABLE_DEFAULT_TRACERS",
+				   watch_probes[i].name);
+
+	for (int i = 0; i < ARRAY_SIZE(watch_probes); i++)
+		KUNIT_ASSERT_EQ(test, 0,
+				tracepoint_probe_register(watch_probes[i].tp,
+							  watch_probes[i].func, w));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, watch_stop, w));
+
+	return w;
+}
+
+/* From now on, count what is done with this buffer. */
+static void watch_buffer(struct kunit *test, struct dma_watch *w,
+			 struct dma_buf *dmabuf)
+{
+	*w = (struct dma_watch) {
+		.phys = page_to_phys(test_first_page(test, dmabuf)),
+		.size = dmabuf->size,
+	};
+}
+
+/* Operations on the caches of any kind. */
+static unsigned int watch_sum(const struct dma_watch *w)
+{
+	return w->maps + w->unmaps + w->for_cpu + w->for_device + w->others;
+}
+
+/* One access of the CPU: how many operations were done for it, before and after. */
+static void test_access(struct kunit *test, struct dma_watch *w,
+			struct dma_buf *dmabuf, enum dma_data_direction dir,
+			unsigned int operations)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+	struct dma_watch before = *w;
+
+	w->dev = NULL;
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_begin_cpu_access(dmabuf, dir));
+	KUNIT_EXPECT_EQ(test, w->for_cpu, before.for_cpu + operations);
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_end_cpu_access(dmabuf, dir));
+	KUNIT_EXPECT_EQ(test, w->for_device, before.for_device + operations);
+	KUNIT_EXPECT_EQ(test, watch_sum(w), watch_sum(&before) + 2 * operations);
+	if (operations) {
+		KUNIT_EXPECT_PTR_EQ(test, w->dev, t->region.dev);
+		KUNIT_EXPECT_EQ(test, w->dir, dir);
+	}
+}
+
+#define TEST_IMPORTERS_MAX	8
+
+/* An importer of its own name; the end of the test removes it. */
+static struct device *test_numbered_importer(struct kunit *test, unsigned int i)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "importer-%u", i);
+
+	return test_importer(test, name);
+}
+
+/* What the CPU wrote before anybody came is cleaned by the map, once. */
+static void rcar_cma_heap_map_maintenance_test(struct kunit *test)
+{
+	struct dma_watch *w = watch_start(test);
+	struct dma_buf *dmabuf = test_export(test, SZ_64K);
+	struct device *dev = test_numbered_importer(test, 0);
+	struct dma_buf_attachment *attachment;
+	struct sg_table *table;
+	struct iosys_map map;
+
+	watch_buffer(test, w, dmabuf);
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_vmap_unlocked(dmabuf, &map));
+	memset(map.vaddr, 0x5a, SZ_64K);
+	dma_buf_vunmap_unlocked(dmabuf, &map);
+
+	attachment = dma_buf_attach(dmabuf, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attachment);
+	KUNIT_EXPECT_EQ(test, watch_sum(w), 0);
+
+	table = dma_buf_map_attachment_unlocked(attachment, DMA_TO_DEVICE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, table);
+	KUNIT_EXPECT_EQ(test, w->maps, 1);
+	KUNIT_EXPECT_EQ(test, watch_sum(w), 1);
+	KUNIT_EXPECT_PTR_EQ(test, w->dev, dev);
+	KUNIT_EXPECT_EQ(test, w->dir, DMA_TO_DEVICE);
+
+	dma_buf_unmap_attachment_unlocked(attachment, table, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, w->unmaps, 1);
+	KUNIT_EXPECT_EQ(test, watch_sum(w), 2);
+	KUNIT_EXPECT_EQ(test, w->skips, 0);
+	dma_buf_detach(dmabuf, attachment);
+}
+
+struct mix_case {
+	const char *what;
+	unsigned int importers;
+	unsigned int snooping; /* as many of them, the first ones */
+	unsigned int operations;
+};
+
+static const struct mix_case mix_cases[] = {
+	{ "nobody", 0, 0, 0 },
+	{ "one", 1, 0, 1 },
+	{ "two", 2, 0, 1 },
+	{ "eight", 8, 0, 1 },
+	{ "one that snoops", 1, 1, 0 },
+	{ "two that snoop", 2, 2, 0 },
+	{ "one of two snoops", 2, 1, 1 },
+	{ "seven of eight snoop", 8, 7, 1 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(mix, mix_cases, what);
+
+static void rcar_cma_heap_access_test(struct kunit *test)
+{
+	static const enum dma_data_direction dirs[] = {
+		DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE,
+	};
+	const struct mix_case *c = test->param_value;
+	struct dma_buf_attachment *attachment[TEST_IMPORTERS_MAX];
+	struct sg_table *table[TEST_IMPORTERS_MAX];
+	struct dma_watch *w = watch_start(test);
+	struct dma_buf *dmabuf = test_export(test, SZ_64K);
+
+	for (unsigned int i = 0; i < c->importers; i++) {
+		struct device *dev = test_numbered_importer(test, i);
+
+		if (i < c->snooping)
+			dev_set_dma_coherent(dev);
+		attachment[i] = dma_buf_attach(dmabuf, dev);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attachment[i]);
+	}
+
+	/* Attached is not mapped. */
+	watch_buffer(test, w, dmabuf);
+	test_access(test, w, dmabuf, DMA_BIDIRECTIONAL, 0);
+
+	for (unsigned int i = 0; i < c->importers; i++) {
+		/* Any direction of the importer goes with any of the CPU. */
+		table[i] = dma_buf_map_attachment_unlocked(attachment[i],
+							   dirs[i % ARRAY_SIZE(dirs)]);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, table[i]);
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(dirs); i++)
+		test_access(test, w, dmabuf, dirs[i], c->operations);
+
+	for (unsigned int i = 0; i < c->importers; i++)
+		dma_buf_unmap_attachment_unlocked(attachment[i], table[i],
+						  dirs[i % ARRAY_SIZE(dirs)]);
+	test_access(test, w, dmabuf, DMA_BIDIRECTIONAL, 0);
+
+	for (unsigned int i = 0; i < c->importers; i++)
+		dma_buf_detach(dmabuf, attachment[i]);
+}
+
+/* An importer goes through this many steps: attach, map, unmap, detach. */
+#define TEST_STEPS	4
+
+static void test_step(struct kunit *test, struct dma_buf *dmabuf,
+		      struct device *dev, unsigned int step,
+		      struct dma_buf_attachment **attachment,
+		      struct sg_table **table)
+{
+	switch (step) {
+	case 0:
+		*attachment = dma_buf_attach(dmabuf, dev);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, *attachment);
+		break;
+	case 1:
+		*table = dma_buf_map_attachment_unlocked(*attachment,
+							 DMA_FROM_DEVICE);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, *table);
+		break;
+	case 2:
+		dma_buf_unmap_attachment_unlocked(*attachment, *table,
+						  DMA_FROM_DEVICE);
+		break;
+	case 3:
+		dma_buf_detach(dmabuf, *attachment);
+		break;
+	}
+}
+
+/* Two importers in each of the 70 orders, with CPU access after each step. */
+static void rcar_cma_heap_orders_test(struct kunit *test)
+{
+	struct device *dev[2] = {
+		test_numbered_importer(test, 0),
+		test_numbered_importer(test, 1),
+	};
+	struct dma_watch *w = watch_start(test);
+	struct dma_buf *dmabuf = test_export(test, SZ_64K);
+	struct dma_buf_attachment *attachment[2];
+	struct sg_table *table[2];
+	unsigned int orders = 0;
+
+	watch_buffer(test, w, dmabuf);
+	/* A bit for each step: whose it is. */
+	for (unsigned int order = 0; order < BIT(2 * TEST_STEPS); order++) {
+		unsigned int step[2] = { };
+
+		if (hweight32(order) != TEST_STEPS)
+			continue;
+
+		for (unsigned int i = 0; i < 2 * TEST_STEPS; i++) {
+			unsigned int who = order >> i & 1;
+
+			test_step(test, dmabuf, dev[who], step[who]++,
+				  &attachment[who], &table[who]);
+			test_access(test, w, dmabuf, DMA_BIDIRECTIONAL,
+				    step[0] == 2 || step[1] == 2);
+		}
+		orders++;
+	}
+	KUNIT_EXPECT_EQ(test, orders, 70);
+}
+
+/* Cleaned once, before anybody has it, and never touched again. */
+static void rcar_cma_heap_uncached_maintenance_test(struct kunit *test)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+	struct dma_watch *w = watch_start(test);
+	struct dma_buf_attachment *attachment;
+	struct device *dev = test_numbered_importer(test, 0);
+	struct dma_buf *dmabuf;
+	struct sg_table *table;
+
+	w->phys = t->region.base;
+	w->size = SZ_64K;
+	dmabuf = rcar_cma_heap_export(&t->uncached, SZ_64K, O_RDWR);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
+	/* First fit in an empty area. */
+	KUNIT_EXPECT_EQ(test, page_to_phys(test_first_page(test, dmabuf)),
+			t->region.base);
+	KUNIT_EXPECT_EQ(test, w->maps, 1);
+	KUNIT_EXPECT_EQ(test, watch_sum(w), 1);
+	KUNIT_EXPECT_PTR_EQ(test, w->dev, t->region.dev);
+	KUNIT_EXPECT_NE(test, w->dir, DMA_FROM_DEVICE);
+
+	watch_buffer(test, w, dmabuf);
+	attachment = dma_buf_attach(dmabuf, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attachment);
+	table = dma_buf_map_attachment_unlocked(attachment, DMA_BIDIRECTIONAL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, table);
+	test_access(test, w, dmabuf, DMA_BIDIRECTIONAL, 0);
+	dma_buf_unmap_attachment_unlocked(attachment, table, DMA_BIDIRECTIONAL);
+	dma_buf_detach(dmabuf, attachment);
+
+	/* The importer's map and unmap were seen, and skipped the caches. */
+	KUNIT_EXPECT_EQ(test, w->skips, 2);
+	test_put(dmabuf);
+	KUNIT_EXPECT_EQ(test, watch_sum(w), 0);
+}
+
+static void rcar_cma_heap_uncached_mmap_test(struct kunit *test)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+	struct dma_buf *dmabuf = test_export_from(test, &t->uncached, SZ_64K);
+	struct vm_area_struct *vma;
+	unsigned long addr;
+
+	addr = kunit_vm_mmap(test, dmabuf->file, 0, SZ_64K,
+			     PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	KUNIT_ASSERT_NE(test, addr, 0);
+
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, addr);
+	KUNIT_EXPECT_NOT_NULL(test, vma);
+	if (vma) {
+		pgprot_t cached = vm_get_page_prot(vma->vm_flags);
+
+		KUNIT_EXPECT_EQ(test, pgprot_val(vma->vm_page_prot),
+				pgprot_val(pgprot_writecombine(cached)));
+		KUNIT_EXPECT_NE(test, pgprot_val(vma->vm_page_prot),
+				pgprot_val(cached));
+	}
+	mmap_read_unlock(current->mm);
+
+	vm_munmap(addr, SZ_64K);
+}
+
+/* Not through the linear map, which is cached. */
+static void rcar_cma_heap_uncached_vmap_test(struct kunit *test)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+	struct dma_buf *dmabuf = test_export_from(test, &t->uncached, SZ_64K);
+	struct iosys_map map;
+	u8 *vaddr;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_vmap_unlocked(dmabuf, &map));
+	vaddr = map.vaddr;
+	KUNIT_EXPECT_TRUE(test, is_vmalloc_addr(vaddr));
+	KUNIT_EXPECT_NULL(test, memchr_inv(vaddr, 0, SZ_64K));
+	memset(vaddr, 0x5a, SZ_64K);
+	for (size_t i = 0; i < SZ_64K; i += PAGE_SIZE)
+		KUNIT_EXPECT_EQ(test, page_to_pfn(vmalloc_to_page(vaddr + i)),
+				page_to_pfn(vmalloc_to_page(vaddr)) + (i >> PAGE_SHIFT));
+	dma_buf_vunmap_unlocked(dmabuf, &map);
+}
+
+/* Attach and map once; the errno of the map. */
+static int test_map_once(struct kunit *test, struct dma_buf *dmabuf,
+			 struct device *dev)
+{
+	struct dma_buf_attachment *attachment = dma_buf_attach(dmabuf, dev);
+	struct sg_table *table;
+	int ret = 0;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attachment);
+	table = dma_buf_map_attachment_unlocked(attachment, DMA_BIDIRECTIONAL);
+	if (IS_ERR(table))
+		ret = PTR_ERR(table);
+	else
+		dma_buf_unmap_attachment_unlocked(attachment, table,
+						  DMA_BIDIRECTIONAL);
+	dma_buf_detach(dmabuf, attachment);
+
+	return ret;
+}
+
+static void rcar_cma_heap_snooping_test(struct kunit *test)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+	struct dma_buf *cached = test_export(test, SZ_64K);
+	struct dma_buf *uncached = test_export_from(test, &t->uncached, SZ_64K);
+	struct device *dev = test_numbered_importer(test, 0);
+
+	KUNIT_EXPECT_EQ(test, test_map_once(test, cached, dev), 0);
+	KUNIT_EXPECT_EQ(test, test_map_once(test, uncached, dev), 0);
+	dev_set_dma_coherent(dev);
+	KUNIT_EXPECT_EQ(test, test_map_once(test, cached, dev), 0);
+	KUNIT_EXPECT_EQ(test, test_map_once(test, uncached, dev), -EOPNOTSUPP);
+}
+
+/* By mask and by limit of the bus: the last byte of the region decides. */
+static void rcar_cma_heap_masks_test(struct kunit *test)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+	const u64 end = t->region.base + t->region.size - 1;
+	const struct {
+		u64 mask, limit;
+		int ret;
+	} cases[] = {
+		{ DMA_BIT_MASK(64), 0, 0 },
+		{ DMA_BIT_MASK(32), 0, end > U32_MAX ? -EOPNOTSUPP : 0 },
+		{ DMA_BIT_MASK(30), 0, end >> 30 ? -EOPNOTSUPP : 0 },
+		{ DMA_BIT_MASK(fls64(end)), 0, 0 },
+		{ DMA_BIT_MASK(fls64(end) - 1), 0, -EOPNOTSUPP },
+		{ DMA_BIT_MASK(64), end, 0 },
+		{ DMA_BIT_MASK(64), end - 1, -EOPNOTSUPP },
+		{ DMA_BIT_MASK(64), t->region.base, -EOPNOTSUPP },
+	};
+	struct rcar_cma_heap *heaps[] = { &t->heap, &t->uncached };
+	struct device *dev = test_numbered_importer(test, 0);
+
+	for (int i = 0; i < ARRAY_SIZE(heaps); i++) {
+		struct dma_buf *dmabuf = test_export_from(test, heaps[i], SZ_64K);
+
+		for (int j = 0; j < ARRAY_SIZE(cases); j++) {
+			*dev->dma_mask = cases[j].mask;
+			dev->bus_dma_limit = cases[j].limit;
+			KUNIT_EXPECT_EQ_MSG(test, cases[j].ret,
+					    test_map_once(test, dmabuf, dev),
+					    "mask %llx limit %llx", cases[j].mask,
+					    cases[j].limit);
+		}
+	}
+}
+
+/* What cannot be mapped here: other translations, and bouncing by force. */
+static void rcar_cma_heap_reach_test(struct kunit *test)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+	const phys_addr_t base = t->region.base;
+	const size_t size = t->region.size;
+	struct device *dev = test_numbered_importer(test, 0);
+	struct bus_dma_region map[3] = {
+		{ .cpu_start = base, .dma_start = 0, .size = size },
+	};
+	struct io_tlb_mem *mem;
+
+	/* A bus that sees the region elsewhere: its address there counts. */
+	*dev->dma_mask = size - 1;
+	KUNIT_EXPECT_FALSE(test, rcar_cma_region_reachable(&t->region, dev));
+	dev->dma_range_map = map;
+	KUNIT_EXPECT_TRUE(test, rcar_cma_region_reachable(&t->region, dev));
+	*dev->dma_mask = DMA_BIT_MASK(32);
+	map[0].dma_start = SZ_4G - size + PAGE_SIZE;
+	KUNIT_EXPECT_FALSE(test, rcar_cma_region_reachable(&t->region, dev));
+
+	/* One that sees a part of it, and one that sees two halves apart. */
+	map[0].dma_start = 0;
+	map[0].size = size / 2;
+	KUNIT_EXPECT_FALSE(test, rcar_cma_region_reachable(&t->region, dev));
+	map[1].cpu_start = base + size / 2;
+	map[1].dma_start = size;
+	map[1].size = size - size / 2;
+	KUNIT_EXPECT_FALSE(test, rcar_cma_region_reachable(&t->region, dev));
+	map[1].dma_start = size / 2;
+	KUNIT_EXPECT_TRUE(test, rcar_cma_region_reachable(&t->region, dev));
+	dev->dma_range_map = NULL;
+
+	if (IS_ENABLED(CONFIG_SWIOTLB)) {
+		mem = kunit_kzalloc(test, sizeof(*mem), GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, mem);
+		swap(mem, dev->dma_io_tlb_mem);
+		KUNIT_EXPECT_TRUE(test, rcar_cma_region_reachable(&t->region, dev));
+		dev->dma_io_tlb_mem->force_bounce = true;
+		KUNIT_EXPECT_FALSE(test, rcar_cma_region_reachable(&t->region, dev));
+		swap(mem, dev->dma_io_tlb_mem);
+	}
+
+	/* Behind an IOMMU that translates, nothing of this counts. */
+	*dev->dma_mask = DMA_BIT_MASK(24);
+	KUNIT_EXPECT_FALSE(test, rcar_cma_region_reachable(&t->region, dev));
+	if (IS_ENABLED(CONFIG_IOMMU_DMA)) {
+		dev_set_dma_iommu(dev);
+		KUNIT_EXPECT_TRUE(test, rcar_cma_region_reachable(&t->region, dev));
+		dev_clear_dma_iommu(dev);
+	}
+}
+
+/* Drivers may set their mask late, and some that attach never map. */
+static void rcar_cma_heap_late_mask_test(struct kunit *test)
+{
+	const u64 masks[] = { DMA_BIT_MASK(24), DMA_BIT_MASK(64), DMA_BIT_MASK(24) };
+	struct dma_buf *dmabuf = test_export(test, SZ_64K);
+	struct device *dev = test_numbered_importer(test, 0);
+	struct dma_buf_attachment *attachment;
+	struct sg_table *table;
+
+	*dev->dma_mask = DMA_BIT_MASK(24);
+	attachment = dma_buf_attach(dmabuf, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attachment);
+
+	for (int i = 0; i < ARRAY_SIZE(masks); i++) {
+		*dev->dma_mask = masks[i];
+		table = dma_buf_map_attachment_unlocked(attachment,
+							DMA_BIDIRECTIONAL);
+		if (masks[i] == DMA_BIT_MASK(24)) {
+			KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(table), -EOPNOTSUPP);
+			continue;
+		}
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, table);
+		dma_buf_unmap_attachment_unlocked(attachment, table,
+						  DMA_BIDIRECTIONAL);
+	}
+	dma_buf_detach(dmabuf, attachment);
+}
+
+static int fail_map_own(const struct rcar_cma_heap *heap, struct page *page,
+			size_t size, dma_addr_t *dma_addr)
+{
+	return -ENOMEM;
+}
+
+/* No buffer goes out that could not be cleaned, and none of it stays behind. */
+static void rcar_cma_heap_map_own_fails_test(struct kunit *test)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+	struct rcar_cma_heap *heaps[] = { &t->heap, &t->uncached };
+
+	kunit_activate_static_stub(test, rcar_cma_heap_map_own, fail_map_own);
+	for (int i = 0; i < ARRAY_SIZE(heaps); i++)
+		KUNIT_EXPECT_EQ(test, -ENOMEM,
+				PTR_ERR_OR_ZERO(rcar_cma_heap_export(heaps[i], SZ_64K,
+								     O_RDWR)));
+	kunit_deactivate_static_stub(test, rcar_cma_heap_map_own);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->region.used), 0);
+}
+
+static int fail_map_table(struct device *dev, struct sg_table *table,
+			  enum dma_data_direction dir, unsigned long attrs)
+{
+	return -EREMOTEIO;
+}
+
+/* The importer gets the errno of the DMA API, and is not counted as mapped. */
+static void rcar_cma_heap_map_table_fails_test(struct kunit *test)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+	struct rcar_cma_heap *heaps[] = { &t->heap, &t->uncached };
+	struct device *dev = test_numbered_importer(test, 0);
+	struct dma_watch *w = watch_start(test);
+
+	for (int i = 0; i < ARRAY_SIZE(heaps); i++) {
+		struct dma_buf *dmabuf = test_export_from(test, heaps[i], SZ_64K);
+		struct dma_buf_attachment *attachment = dma_buf_attach(dmabuf, dev);
+		struct sg_table *table;
+
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attachment);
+		kunit_activate_static_stub(test, rcar_cma_heap_map_table,
+					   fail_map_table);
+		table = dma_buf_map_attachment_unlocked(attachment,
+							DMA_BIDIRECTIONAL);
+		KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(table), -EREMOTEIO);
+		kunit_deactivate_static_stub(test, rcar_cma_heap_map_table);
+
+		watch_buffer(test, w, dmabuf);
+		test_access(test, w, dmabuf, DMA_BIDIRECTIONAL, 0);
+		dma_buf_detach(dmabuf, attachment);
+	}
+}
+
 static struct kunit_case rcar_cma_heap_cases[] = {
 	KUNIT_CASE_PARAM(rcar_cma_heap_align_order_test, align_gen_params),
 	KUNIT_CASE_PARAM(rcar_cma_heap_placement_test, align_gen_params),
@@ -396,6 +1109,18 @@ static struct kunit_case rcar_cma_heap_cases[] = {
 	KUNIT_CASE(rcar_cma_heap_mmap_test),
 	KUNIT_CASE(rcar_cma_heap_scatterlist_test),
 	KUNIT_CASE(rcar_cma_heap_importers_test),
+	KUNIT_CASE(rcar_cma_heap_map_maintenance_test),
+	KUNIT_CASE_PARAM(rcar_cma_heap_access_test, mix_gen_params),
+	KUNIT_CASE(rcar_cma_heap_orders_test),
+	KUNIT_CASE(rcar_cma_heap_uncached_maintenance_test),
+	KUNIT_CASE(rcar_cma_heap_uncached_mmap_test),
+	KUNIT_CASE(rcar_cma_heap_uncached_vmap_test),
+	KUNIT_CASE(rcar_cma_heap_snooping_test),
+	KUNIT_CASE(rcar_cma_heap_masks_test),
+	KUNIT_CASE(rcar_cma_heap_reach_test),
+	KUNIT_CASE(rcar_cma_heap_late_mask_test),
+	KUNIT_CASE(rcar_cma_heap_map_own_fails_test),
+	KUNIT_CASE(rcar_cma_heap_map_table_fails_test),
 	{}
 };
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,13 +75,17 @@ static inline long read_number(const char *path)
 	return strtol(text, NULL, 0);
 }
 
-/* A file of the heap's CMA area in debugfs, in pages: "used" or "count". */
+/*
+ * A file of the heap's CMA area in debugfs, in pages: "used" or "count". Both heaps
+ * of a region share the area.
+ */
 static inline long cma_pages(const char *what)
 {
+	const char *name = heap_name(), *suffix = strstr(name, "-uncached");
 	char path[128];
 
-	snprintf(path, sizeof(path), "/sys/kernel/debug/cma/%s/%s", heap_name(),
-		 what);
+	snprintf(path, sizeof(path), "/sys/kernel/debug/cma/%.*s/%s",
+		 (int)(suffix ? suffix - name : (ptrdiff_t)strlen(name)), name, what);
 	return read_number(path);
 }
 

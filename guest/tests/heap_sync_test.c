@@ -15,7 +15,8 @@
 
 static const char *const events[] = {
 	"dma/dma_map_sg", "dma/dma_unmap_sg", "dma/dma_sync_sg_for_cpu",
-	"dma/dma_sync_sg_for_device", NULL,
+	"dma/dma_sync_sg_for_device", "dma/dma_sync_single_for_cpu",
+	"dma/dma_sync_single_for_device", NULL,
 };
 
 /* Calls in a trace, those on the buffer of this size alone. */
@@ -27,15 +28,21 @@ struct calls {
 static struct calls count_calls(char *text, size_t size)
 {
 	struct calls n = { };
-	char *line, *save, want[32];
+	char *line, *save, want[32], want_single[32];
 
 	snprintf(want, sizeof(want), "sizes={0x%zx}", size);
+	snprintf(want_single, sizeof(want_single), " size=%zu", size);
 	for (line = strtok_r(text, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
 		/* This one event has no sizes, and nobody else unmaps for vivid. */
 		if (strstr(line, " dma_unmap_sg: vivid")) {
 			n.unmap++;
 			n.skipped += !!strstr(line, "SKIP_CPU_SYNC");
+		}
+		/* Importers use scatterlists, the buffer's own mapping has none. */
+		if (strstr(line, want_single)) {
+			n.for_cpu += !!strstr(line, " dma_sync_single_for_cpu: ");
+			n.for_device += !!strstr(line, " dma_sync_single_for_device: ");
 		}
 		if (!strstr(line, want))
 			continue;

@@ -10,7 +10,9 @@
  * bypass the IOMMU and do not snoop CPU caches. The device tree reserves a
  * region that they reach, compatible "renesas,rcar-media-memory", which the
  * kernel may use for movable pages while no buffer needs it. This driver turns
- * each such region into a heap, named as the region's node.
+ * each such region into two heaps. The one named as the region's node has
+ * cached buffers, the other one, with "-uncached" added, has buffers that the CPU
+ * maps write-combined. 32-bit Arm has the former alone.
  *
  * It has two halves. The early half runs while memory is still managed by
  * memblock; it accepts or refuses the region and makes a CMA area of it. The
@@ -25,14 +27,15 @@
 
 #include <linux/cma.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-direct.h>
 #include <linux/dma-heap.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/highmem.h>
 #include <linux/init.h>
+#include <linux/iommu-dma.h>
 #include <linux/iosys-map.h>
-#include <linux/list.h>
 #include <linux/memblock.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -46,53 +49,139 @@
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/swiotlb.h>
 #include <linux/vmalloc.h>
+#include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 
 #include "rcar_cma_heap.h"
 
 #define RCAR_MEDIA_MEMORY_COMPATIBLE "renesas,rcar-media-memory"
 
+/* Name of a region's uncached heap, after the one of the cached heap. */
+#define UNCACHED_NAME "%s-uncached"
+
 /**
  * struct rcar_cma_buffer - the memory behind one dma-buf
  * @heap:		where the memory is from
  * @page:		first of the physically contiguous pages
  * @size:		size in bytes, a multiple of PAGE_SIZE
- * @lock:		protects @attachments, see below
- * @attachments:	list of struct rcar_cma_attachment
+ * @dma_addr:		bidirectional mapping of the whole buffer for the region's
+ *			own device, which nothing but cache maintenance uses
+ * @lock:		protects @users, see below
+ * @users:		number of mapped importers that do not snoop CPU caches
+ *
+ * Buffers of an uncached heap are in no CPU cache from their birth on, need no
+ * maintenance, and leave @lock and @users alone. The linear map keeps a cached
+ * alias of them, as it does with memory of dma_alloc_coherent(); the CPU may
+ * read it ahead but finds no reason to write it back, as long as nothing writes
+ * through it. That is why importers that snoop, and would be given what was read
+ * ahead, are refused.
  *
  * The buffer lives as long as its dma-buf, which every user of the memory holds
  * a reference to: file descriptors, mappings, importers.
  *
- * Locking: @lock protects @attachments and the mapped state of each of them. It
- * is held across mapping, unmapping and cache maintenance, so that none of them
- * sees a scatterlist which another one is changing. dma_resv cannot serve for
- * it: dma_buf_begin_cpu_access() and dma_buf_end_cpu_access() run without it,
- * and importers may call them while they hold it. Order: dma_resv, then @lock.
+ * Cache maintenance: mapping and unmapping a buffer make what the CPU wrote
+ * visible to the importer, and the other way round. CPU access between them, in
+ * begin_cpu_access() and end_cpu_access(), needs one operation on the caches
+ * however many importers there are, since all that do not snoop see the same
+ * memory, and none while no such importer has the buffer mapped. It goes through
+ * @dma_addr: the mapping of an importer may have another direction.
+ *
+ * Locking: @lock protects @users and is held across mapping, unmapping and cache
+ * maintenance. Without it an importer that maps the buffer while another thread
+ * is in begin_cpu_access() would be counted too late to be taken care of, or an
+ * invalidation would hit what a thread has written meanwhile. dma_resv cannot
+ * serve for it: dma_buf_begin_cpu_access() and dma_buf_end_cpu_access() run
+ * without it, and importers may call them while they hold it. Order: dma_resv,
+ * then @lock.
  */
 struct rcar_cma_buffer {
 	struct rcar_cma_heap *heap;
 	struct page *page;
 	size_t size;
+	dma_addr_t dma_addr;
 	struct mutex lock; /* see Locking above */
-	struct list_head attachments;
+	unsigned int users;
 };
 
 /**
  * struct rcar_cma_attachment - an importer of a buffer
  * @dev:	device of the importer
- * @node:	entry in the buffer's list of attachments
  * @table:	scatterlist of this importer, always of one entry
  * @sgl:	the one entry of @table
- * @mapped:	whether @table is mapped for @dev
  */
 struct rcar_cma_attachment {
 	struct device *dev;
-	struct list_head node;
 	struct sg_table table;
 	struct scatterlist sgl;
-	bool mapped;
 };
+
+/*
+ * Each importer maps the same memory, and so does the heap for cache
+ * maintenance. The DMA API's debugging takes that for a mistake unless each
+ * of them says it is none.
+ */
+#define RCAR_CMA_MAP_ATTRS	DMA_ATTR_DEBUGGING_IGNORE_CACHELINES
+#define RCAR_CMA_UNCACHED_ATTRS	(RCAR_CMA_MAP_ATTRS | DMA_ATTR_SKIP_CPU_SYNC)
+
+/**
+ * rcar_cma_region_reachable - can a device access a region without copies
+ * @region:	the region
+ * @dev:	device that would map buffers of it
+ *
+ * Where the device's DMA mask, the limit of its bus, or swiotlb=force on the
+ * command line keep it from the region, the direct mapping would copy buffers
+ * to memory that it reaches, without a word, and without a way back to the
+ * buffer for what one device writes and another one reads. An IOMMU that
+ * translates reaches all memory; with an identity domain the mapping is direct.
+ *
+ * The answer holds for the whole region: a device that reaches a part of it would
+ * work until memory gets short. It is the one of this moment, since a driver may
+ * set its mask after it has attached.
+ *
+ * These are the conditions of dma_direct_map_phys(), asked beforehand: of what
+ * the DMA API offers to drivers nothing tells that a buffer was bounced, once a
+ * device that does not snoop has mapped it.
+ *
+ * Context: any.
+ *
+ * Return: true if the device reaches all of the region.
+ */
+VISIBLE_IF_KUNIT bool rcar_cma_region_reachable(const struct rcar_cma_region *region,
+						struct device *dev)
+{
+	dma_addr_t start, end;
+
+	if (!dev->dma_mask)
+		return false;
+
+	if (use_dma_iommu(dev) || get_dma_ops(dev))
+		return true;
+
+	start = phys_to_dma(dev, region->base);
+	end = phys_to_dma(dev, region->base + region->size - 1);
+
+	return !is_swiotlb_force_bounce(dev) &&
+	       end - start == region->size - 1 &&
+	       dma_capable(dev, start, region->size, true, 0);
+}
+EXPORT_SYMBOL_IF_KUNIT(rcar_cma_region_reachable);
+
+/* An importer that cannot be served, and all that is needed to see why. */
+static void rcar_cma_buffer_warn_unreachable(struct rcar_cma_buffer *buffer,
+					     struct device *dev)
+{
+	struct rcar_cma_region *region = buffer->heap->region;
+	phys_addr_t end = region->base + region->size - 1;
+
+	pr_warn_ratelimited("%s: refused to map for %s: mask 0x%llx, bus limit 0x%llx%s, region %pap to %pap\n",
+			    buffer->heap->name, dev_name(dev),
+			    dev->dma_mask ? *dev->dma_mask : 0,
+			    dev->bus_dma_limit,
+			    is_swiotlb_force_bounce(dev) ? ", swiotlb forced" : "",
+			    &region->base, &end);
+}
 
 static int rcar_cma_buffer_attach(struct dma_buf *dmabuf,
 				  struct dma_buf_attachment *attachment)
@@ -112,24 +201,47 @@ static int rcar_cma_buffer_attach(struct dma_buf *dmabuf,
 	a->table.orig_nents = 1;
 	attachment->priv = a;
 
-	mutex_lock(&buffer->lock);
-	list_add(&a->node, &buffer->attachments);
-	mutex_unlock(&buffer->lock);
-
 	return 0;
 }
 
 static void rcar_cma_buffer_detach(struct dma_buf *dmabuf,
 				   struct dma_buf_attachment *attachment)
 {
-	struct rcar_cma_buffer *buffer = dmabuf->priv;
-	struct rcar_cma_attachment *a = attachment->priv;
+	kfree(attachment->priv);
+}
 
-	mutex_lock(&buffer->lock);
-	list_del(&a->node);
-	mutex_unlock(&buffer->lock);
+/**
+ * rcar_cma_heap_map_table - map a buffer for an importer
+ * @dev:	device of the importer
+ * @table:	scatterlist of the buffer
+ * @dir:	direction of the transfer
+ * @attrs:	attributes of the DMA API
+ *
+ * Context: process context.
+ *
+ * Return: 0 or an errno of dma_map_sgtable(), which the importer is to get.
+ */
+VISIBLE_IF_KUNIT int rcar_cma_heap_map_table(struct device *dev,
+					     struct sg_table *table,
+					     enum dma_data_direction dir,
+					     unsigned long attrs)
+{
+	KUNIT_STATIC_STUB_REDIRECT(rcar_cma_heap_map_table, dev, table, dir,
+				   attrs);
 
-	kfree(a);
+	return dma_map_sgtable(dev, table, dir, attrs);
+}
+EXPORT_SYMBOL_IF_KUNIT(rcar_cma_heap_map_table);
+
+static int rcar_cma_buffer_check_reach(struct rcar_cma_buffer *buffer,
+				       struct device *dev)
+{
+	if (rcar_cma_region_reachable(buffer->heap->region, dev))
+		return 0;
+
+	rcar_cma_buffer_warn_unreachable(buffer, dev);
+
+	return -EOPNOTSUPP;
 }
 
 static struct sg_table *rcar_cma_buffer_map(struct dma_buf_attachment *attachment,
@@ -139,10 +251,16 @@ static struct sg_table *rcar_cma_buffer_map(struct dma_buf_attachment *attachmen
 	struct rcar_cma_attachment *a = attachment->priv;
 	int ret;
 
+	/* Not when it attached: its mask is final only now. */
+	ret = rcar_cma_buffer_check_reach(buffer, a->dev);
+	if (ret)
+		return ERR_PTR(ret);
+
 	mutex_lock(&buffer->lock);
-	ret = dma_map_sgtable(a->dev, &a->table, dir, 0);
-	if (!ret)
-		a->mapped = true;
+	ret = rcar_cma_heap_map_table(a->dev, &a->table, dir,
+				      RCAR_CMA_MAP_ATTRS);
+	if (!ret && !dev_is_dma_coherent(a->dev))
+		buffer->users++;
 	mutex_unlock(&buffer->lock);
 
 	return ret ? ERR_PTR(ret) : &a->table;
@@ -156,21 +274,54 @@ static void rcar_cma_buffer_unmap(struct dma_buf_attachment *attachment,
 	struct rcar_cma_attachment *a = attachment->priv;
 
 	mutex_lock(&buffer->lock);
-	a->mapped = false;
-	dma_unmap_sgtable(a->dev, table, dir, 0);
+	if (!dev_is_dma_coherent(a->dev))
+		buffer->users--;
+	dma_unmap_sgtable(a->dev, table, dir, RCAR_CMA_MAP_ATTRS);
 	mutex_unlock(&buffer->lock);
+}
+
+static struct sg_table *
+rcar_cma_buffer_map_uncached(struct dma_buf_attachment *attachment,
+			     enum dma_data_direction dir)
+{
+	struct rcar_cma_buffer *buffer = attachment->dmabuf->priv;
+	struct rcar_cma_attachment *a = attachment->priv;
+	int ret;
+
+	ret = rcar_cma_buffer_check_reach(buffer, a->dev);
+	if (ret)
+		return ERR_PTR(ret);
+
+	if (dev_is_dma_coherent(a->dev)) {
+		pr_warn_ratelimited("%s: refused to map for %s, which snoops CPU caches: allocate from the cached heap\n",
+				    buffer->heap->name, dev_name(a->dev));
+		return ERR_PTR(-EOPNOTSUPP);
+	}
+
+	ret = rcar_cma_heap_map_table(a->dev, &a->table, dir,
+				      RCAR_CMA_UNCACHED_ATTRS);
+
+	return ret ? ERR_PTR(ret) : &a->table;
+}
+
+static void rcar_cma_buffer_unmap_uncached(struct dma_buf_attachment *attachment,
+					   struct sg_table *table,
+					   enum dma_data_direction dir)
+{
+	struct rcar_cma_attachment *a = attachment->priv;
+
+	dma_unmap_sgtable(a->dev, table, dir, RCAR_CMA_UNCACHED_ATTRS);
 }
 
 static int rcar_cma_buffer_begin_cpu_access(struct dma_buf *dmabuf,
 					    enum dma_data_direction dir)
 {
 	struct rcar_cma_buffer *buffer = dmabuf->priv;
-	struct rcar_cma_attachment *a;
 
 	mutex_lock(&buffer->lock);
-	list_for_each_entry(a, &buffer->attachments, node)
-		if (a->mapped)
-			dma_sync_sgtable_for_cpu(a->dev, &a->table, dir);
+	if (buffer->users)
+		dma_sync_single_for_cpu(buffer->heap->region->dev, buffer->dma_addr,
+					buffer->size, dir);
 	mutex_unlock(&buffer->lock);
 
 	return 0;
@@ -180,12 +331,11 @@ static int rcar_cma_buffer_end_cpu_access(struct dma_buf *dmabuf,
 					  enum dma_data_direction dir)
 {
 	struct rcar_cma_buffer *buffer = dmabuf->priv;
-	struct rcar_cma_attachment *a;
 
 	mutex_lock(&buffer->lock);
-	list_for_each_entry(a, &buffer->attachments, node)
-		if (a->mapped)
-			dma_sync_sgtable_for_device(a->dev, &a->table, dir);
+	if (buffer->users)
+		dma_sync_single_for_device(buffer->heap->region->dev, buffer->dma_addr,
+					   buffer->size, dir);
 	mutex_unlock(&buffer->lock);
 
 	return 0;
@@ -200,14 +350,18 @@ static int rcar_cma_buffer_mmap(struct dma_buf *dmabuf,
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 
+	if (buffer->heap->uncached)
+		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
+
 	/* The dma-buf core has checked that the range lies in the buffer. */
 	return remap_pfn_range(vma, vma->vm_start,
 			       page_to_pfn(buffer->page) + vma->vm_pgoff,
 			       vma->vm_end - vma->vm_start, vma->vm_page_prot);
 }
 
-/* A mapping of its own for memory that the linear map does not hold. */
-static void *rcar_cma_buffer_vmap_highmem(struct rcar_cma_buffer *buffer)
+/* A mapping of its own for memory that the linear map does not hold, or not so. */
+static void *rcar_cma_buffer_vmap_pages(struct rcar_cma_buffer *buffer,
+					pgprot_t prot)
 {
 	unsigned long i, count = buffer->size >> PAGE_SHIFT;
 	struct page **pages;
@@ -220,7 +374,7 @@ static void *rcar_cma_buffer_vmap_highmem(struct rcar_cma_buffer *buffer)
 	for (i = 0; i < count; i++)
 		pages[i] = buffer->page + i;
 
-	vaddr = vmap(pages, count, VM_MAP, PAGE_KERNEL);
+	vaddr = vmap(pages, count, VM_MAP, prot);
 	kvfree(pages);
 
 	return vaddr;
@@ -232,8 +386,11 @@ static int rcar_cma_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	struct rcar_cma_buffer *buffer = dmabuf->priv;
 	void *vaddr;
 
-	if (PageHighMem(buffer->page))
-		vaddr = rcar_cma_buffer_vmap_highmem(buffer);
+	if (buffer->heap->uncached)
+		vaddr = rcar_cma_buffer_vmap_pages(buffer,
+						   pgprot_writecombine(PAGE_KERNEL));
+	else if (PageHighMem(buffer->page))
+		vaddr = rcar_cma_buffer_vmap_pages(buffer, PAGE_KERNEL);
 	else
 		vaddr = page_address(buffer->page);
 	if (!vaddr)
@@ -251,13 +408,57 @@ static void rcar_cma_buffer_vunmap(struct dma_buf *dmabuf,
 		vunmap(map->vaddr);
 }
 
+/**
+ * rcar_cma_heap_map_own - map a buffer for the region's own device
+ * @heap:	heap that the buffer is of
+ * @page:	first page of the buffer
+ * @size:	size of the buffer in bytes
+ * @dma_addr:	where the address of the mapping goes
+ *
+ * The cache lines of an uncached buffer are written back, so that the zeroes are
+ * in memory and not only in a cache when the first one looks; for a
+ * cached buffer that is done when somebody maps it. They are not invalidated:
+ * the CPU may fetch clean ones again at any time through the linear map.
+ *
+ * Context: process context.
+ *
+ * Return: 0, or -ENOMEM when the DMA API refuses.
+ */
+VISIBLE_IF_KUNIT int rcar_cma_heap_map_own(const struct rcar_cma_heap *heap,
+					   struct page *page, size_t size,
+					   dma_addr_t *dma_addr)
+{
+	struct device *dev = heap->region->dev;
+	unsigned long attrs = RCAR_CMA_MAP_ATTRS;
+
+	KUNIT_STATIC_STUB_REDIRECT(rcar_cma_heap_map_own, heap, page, size,
+				   dma_addr);
+
+	if (!heap->uncached)
+		attrs |= DMA_ATTR_SKIP_CPU_SYNC;
+
+	*dma_addr = dma_map_page_attrs(dev, page, 0, size, DMA_BIDIRECTIONAL,
+				       attrs);
+
+	return dma_mapping_error(dev, *dma_addr);
+}
+EXPORT_SYMBOL_IF_KUNIT(rcar_cma_heap_map_own);
+
+static void rcar_cma_heap_unmap_own(struct device *dev, dma_addr_t dma_addr,
+				    size_t size)
+{
+	dma_unmap_page_attrs(dev, dma_addr, size, DMA_BIDIRECTIONAL,
+			     RCAR_CMA_MAP_ATTRS | DMA_ATTR_SKIP_CPU_SYNC);
+}
+
 /* Give the pages back. */
 static void rcar_cma_buffer_free(struct rcar_cma_buffer *buffer)
 {
-	struct rcar_cma_heap *heap = buffer->heap;
+	struct rcar_cma_region *region = buffer->heap->region;
 
-	cma_release(heap->cma, buffer->page, buffer->size >> PAGE_SHIFT);
-	atomic_long_sub(buffer->size, &heap->used);
+	rcar_cma_heap_unmap_own(region->dev, buffer->dma_addr, buffer->size);
+	cma_release(region->cma, buffer->page, buffer->size >> PAGE_SHIFT);
+	atomic_long_sub(buffer->size, &region->used);
 	mutex_destroy(&buffer->lock);
 	kfree(buffer);
 }
@@ -274,6 +475,18 @@ static const struct dma_buf_ops rcar_cma_buffer_ops = {
 	.unmap_dma_buf = rcar_cma_buffer_unmap,
 	.begin_cpu_access = rcar_cma_buffer_begin_cpu_access,
 	.end_cpu_access = rcar_cma_buffer_end_cpu_access,
+	.mmap = rcar_cma_buffer_mmap,
+	.vmap = rcar_cma_buffer_vmap,
+	.vunmap = rcar_cma_buffer_vunmap,
+	.release = rcar_cma_buffer_release,
+};
+
+/* No CPU access to prepare: what the CPU writes is in memory, and reads come from it. */
+static const struct dma_buf_ops rcar_cma_buffer_uncached_ops = {
+	.attach = rcar_cma_buffer_attach,
+	.detach = rcar_cma_buffer_detach,
+	.map_dma_buf = rcar_cma_buffer_map_uncached,
+	.unmap_dma_buf = rcar_cma_buffer_unmap_uncached,
 	.mmap = rcar_cma_buffer_mmap,
 	.vmap = rcar_cma_buffer_vmap,
 	.vunmap = rcar_cma_buffer_vunmap,
@@ -329,22 +542,24 @@ static int rcar_cma_heap_clear(struct page *page, unsigned long count)
 /* Devices that name the region in their "memory-region" are not counted. */
 static void rcar_cma_heap_warn_full(struct rcar_cma_heap *heap, size_t size)
 {
-	size_t free = heap->size - atomic_long_read(&heap->used);
+	struct rcar_cma_region *region = heap->region;
+	size_t free = region->size - atomic_long_read(&region->used);
 
 	pr_warn_ratelimited("%s: no %zu KiB in one piece, %zu of %zu pages are free\n",
 			    heap->name, size / SZ_1K, free >> PAGE_SHIFT,
-			    heap->size >> PAGE_SHIFT);
+			    region->size >> PAGE_SHIFT);
 }
 
 static struct rcar_cma_buffer *rcar_cma_buffer_alloc(struct rcar_cma_heap *heap,
 						     size_t size)
 {
+	struct rcar_cma_region *region = heap->region;
 	unsigned long count = size >> PAGE_SHIFT;
 	struct rcar_cma_buffer *buffer;
 	int ret;
 
 	/* What can never fit need not be searched for. */
-	if (size > heap->size) {
+	if (size > region->size) {
 		rcar_cma_heap_warn_full(heap, size);
 		return ERR_PTR(-ENOMEM);
 	}
@@ -353,7 +568,7 @@ static struct rcar_cma_buffer *rcar_cma_buffer_alloc(struct rcar_cma_heap *heap,
 	if (!buffer)
 		return ERR_PTR(-ENOMEM);
 
-	buffer->page = cma_alloc(heap->cma, count,
+	buffer->page = cma_alloc(region->cma, count,
 				 rcar_cma_heap_align_order(size), true);
 	if (!buffer->page) {
 		/* A fatal signal ends the migration of pages, too. */
@@ -370,16 +585,20 @@ static struct rcar_cma_buffer *rcar_cma_buffer_alloc(struct rcar_cma_heap *heap,
 	if (ret)
 		goto err_release_pages;
 
+	ret = rcar_cma_heap_map_own(heap, buffer->page, size,
+				    &buffer->dma_addr);
+	if (ret)
+		goto err_release_pages;
+
 	buffer->heap = heap;
 	buffer->size = size;
 	mutex_init(&buffer->lock);
-	INIT_LIST_HEAD(&buffer->attachments);
-	atomic_long_add(size, &heap->used);
+	atomic_long_add(size, &region->used);
 
 	return buffer;
 
 err_release_pages:
-	cma_release(heap->cma, buffer->page, count);
+	cma_release(region->cma, buffer->page, count);
 err_free_buffer:
 	kfree(buffer);
 
@@ -401,7 +620,7 @@ err_free_buffer:
  *
  * Return: the dma-buf, or an ERR_PTR(): -ENOMEM when the region has no room,
  * -EINTR when the process was killed meanwhile, or an errno of
- * dma_buf_export().
+ * rcar_cma_heap_map_own() or dma_buf_export().
  */
 VISIBLE_IF_KUNIT struct dma_buf *rcar_cma_heap_export(struct rcar_cma_heap *heap,
 						      size_t size, u32 fd_flags)
@@ -415,7 +634,8 @@ VISIBLE_IF_KUNIT struct dma_buf *rcar_cma_heap_export(struct rcar_cma_heap *heap
 		return ERR_CAST(buffer);
 
 	exp_info.exp_name = heap->name;
-	exp_info.ops = &rcar_cma_buffer_ops;
+	exp_info.ops = heap->uncached ? &rcar_cma_buffer_uncached_ops :
+					&rcar_cma_buffer_ops;
 	exp_info.size = size;
 	exp_info.flags = fd_flags;
 	exp_info.priv = buffer;
@@ -502,11 +722,33 @@ static int __init rcar_cma_heap_register(struct rcar_cma_heap *heap,
 	return rcar_cma_heap_add(heap, full_name);
 }
 
+/*
+ * The second heap of a region. Its memory is there before the first one is
+ * registered, which has no way back and serves without this one as well.
+ */
+static void __init rcar_cma_heap_register_uncached(struct rcar_cma_heap *heap,
+						   char *name,
+						   const char *cached_name)
+{
+	int ret;
+
+	sprintf(name, UNCACHED_NAME, cached_name);
+	ret = rcar_cma_heap_add(heap, name);
+	if (!ret)
+		return;
+
+	dev_err(heap->region->dev, "no heap %s (%pe)\n", name, ERR_PTR(ret));
+	kfree(name);
+	kfree(heap);
+}
+
 static int __init rcar_cma_heap_probe(struct platform_device *pdev)
 {
 	struct device *dev = &pdev->dev;
-	struct rcar_cma_heap *heap;
+	struct rcar_cma_region *region;
+	struct rcar_cma_heap *heap, *uncached;
 	struct reserved_mem *rmem;
+	char *uncached_name;
 	int ret;
 
 	rmem = of_reserved_mem_lookup(dev->of_node);
@@ -525,26 +767,85 @@ static int __init rcar_cma_heap_probe(struct platform_device *pdev)
 		return -ENODEV;
 	}
 
-	heap = kzalloc_obj(*heap);
-	if (!heap)
+	/*
+	 * Maintenance for a device that snoops is none. Other masters would not
+	 * see what the CPU wrote.
+	 */
+	if (dev_is_dma_coherent(dev)) {
+		dev_err(dev, "no heap: write dma-noncoherent in the node, or do the masters of this memory snoop?\n");
+		return -ENODEV;
+	}
+
+	region = kzalloc_obj(*region);
+	if (!region)
 		return -ENOMEM;
 
-	heap->cma = rmem->priv;
-	heap->size = rmem->size;
+	heap = kzalloc_obj(*heap);
+	if (!heap) {
+		ret = -ENOMEM;
+		goto err_free_region;
+	}
+
+	uncached = kzalloc_obj(*uncached);
+	if (!uncached) {
+		ret = -ENOMEM;
+		goto err_free_heap;
+	}
+
+	/* The full name is the longest one that the first heap may get. */
+	uncached_name = kasprintf(GFP_KERNEL, UNCACHED_NAME,
+				  kbasename(dev->of_node->full_name));
+	if (!uncached_name) {
+		ret = -ENOMEM;
+		goto err_free_uncached;
+	}
+
+	region->dev = dev;
+	region->cma = rmem->priv;
+	region->base = rmem->base;
+	region->size = rmem->size;
+	heap->region = region;
+	uncached->region = region;
+	uncached->uncached = true;
+
+	/* Cache maintenance would be on a copy of the buffer. */
+	if (!rcar_cma_region_reachable(region, dev)) {
+		dev_err(dev, "no heap: direct memory access is bounced, is swiotlb=force on the command line?\n");
+		ret = -ENODEV;
+		goto err_free_name;
+	}
 
 	/* Nothing can be undone once this has succeeded. */
 	ret = rcar_cma_heap_register(heap, dev);
 	if (ret) {
-		kfree(heap);
-		return dev_err_probe(dev, ret, "no heap %s\n",
-				     dev->of_node->name);
+		dev_err_probe(dev, ret, "no heap %s\n", dev->of_node->name);
+		goto err_free_name;
 	}
 
 	/* Heaps use the strings of the node. */
 	of_node_get(dev->of_node);
-	dev_info(dev, "heap %s: %zu MiB\n", heap->name, heap->size / SZ_1M);
+	dev_info(dev, "heap %s: %zu MiB\n", heap->name, region->size / SZ_1M);
+
+	if (IS_ENABLED(CONFIG_ARM64)) {
+		rcar_cma_heap_register_uncached(uncached, uncached_name,
+						heap->name);
+	} else {
+		kfree(uncached_name);
+		kfree(uncached);
+	}
 
 	return 0;
+
+err_free_name:
+	kfree(uncached_name);
+err_free_uncached:
+	kfree(uncached);
+err_free_heap:
+	kfree(heap);
+err_free_region:
+	kfree(region);
+
+	return ret;
 }
 
 static struct platform_driver rcar_cma_heap_driver = {

@@ -7,33 +7,59 @@
 #define _RCAR_CMA_HEAP_H
 
 #include <linux/atomic.h>
+#include <linux/dma-direction.h>
 #include <linux/types.h>
 
 struct cma;
+struct device;
 struct dma_buf;
+struct page;
+struct sg_table;
 
 /**
- * struct rcar_cma_heap - a heap that allocates from one reserved region
- * @cma:	the region's CMA area
- * @name:	name of the heap, of its node in /dev/dma_heap, and of the
- *		exporter of its buffers
- * @size:	size of the region in bytes
- * @used:	bytes of the region that buffers of this heap hold
+ * struct rcar_cma_region - a reserved region
+ * @dev:	device of the region's node, for cache maintenance alone
+ * @cma:	CMA area that the region is
+ * @base:	physical address
+ * @size:	size in bytes
+ * @used:	bytes that buffers hold
  *
- * All but @used is constant once the heap is registered. A heap lives for ever,
- * since dma-buf heaps cannot be unregistered.
+ * All but @used is constant once a heap of the region is registered.
  */
-struct rcar_cma_heap {
+struct rcar_cma_region {
+	struct device *dev;
 	struct cma *cma;
-	const char *name;
+	phys_addr_t base;
 	size_t size;
 	atomic_long_t used;
 };
 
+/**
+ * struct rcar_cma_heap - a heap that allocates from a region
+ * @region:	the region
+ * @name:	name of the heap, of its node in /dev/dma_heap, and of the
+ *		exporter of its buffers
+ * @uncached:	whether the CPU maps its buffers write-combined
+ *
+ * Constant once the heap is registered. A heap and its region live for ever,
+ * since dma-buf heaps cannot be unregistered.
+ */
+struct rcar_cma_heap {
+	struct rcar_cma_region *region;
+	const char *name;
+	bool uncached;
+};
+
 #if IS_ENABLED(CONFIG_KUNIT)
+bool rcar_cma_region_reachable(const struct rcar_cma_region *region,
+			       struct device *dev);
+int rcar_cma_heap_map_table(struct device *dev, struct sg_table *table,
+			    enum dma_data_direction dir, unsigned long attrs);
 unsigned int rcar_cma_heap_align_order(size_t size);
 struct dma_buf *rcar_cma_heap_export(struct rcar_cma_heap *heap, size_t size,
 				     u32 fd_flags);
+int rcar_cma_heap_map_own(const struct rcar_cma_heap *heap, struct page *page,
+			  size_t size, dma_addr_t *dma_addr);
 #endif
 
 #endif /* _RCAR_CMA_HEAP_H */
