@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
+#include <linux/videodev2.h>
 
 #define PAGE	4096UL
 #define KIB	1024UL
@@ -75,17 +75,26 @@ static inline long read_number(const char *path)
 	return strtol(text, NULL, 0);
 }
 
-/*
- * A file of the heap's CMA area in debugfs, in pages: "used" or "count". Both heaps
- * of a region share the area.
- */
+/* The region of the heap, whose heaps share one CMA area of this name. */
+static inline const char *region_name(void)
+{
+	static char name[64];
+	char *suffix;
+
+	snprintf(name, sizeof(name), "%s", heap_name());
+	suffix = strstr(name, "-uncached");
+	if (suffix)
+		*suffix = 0;
+	return name;
+}
+
+/* A file of the heap's CMA area in debugfs, in pages: "used" or "count". */
 static inline long cma_pages(const char *what)
 {
-	const char *name = heap_name(), *suffix = strstr(name, "-uncached");
 	char path[128];
 
-	snprintf(path, sizeof(path), "/sys/kernel/debug/cma/%.*s/%s",
-		 (int)(suffix ? suffix - name : (ptrdiff_t)strlen(name)), name, what);
+	snprintf(path, sizeof(path), "/sys/kernel/debug/cma/%s/%s", region_name(),
+		 what);
 	return read_number(path);
 }
 
@@ -148,6 +157,68 @@ static inline char *trace_stop(void)
 	close(fd);
 	write_file(TRACEFS "events/enable", "0");
 	return text;
+}
+
+static inline int sync_buffer(int fd, uint64_t flags)
+{
+	struct dma_buf_sync sync = { .flags = flags };
+
+	return ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync);
+}
+
+/* The nth vivid node that captures, counted from 0, or -1. */
+static inline int vivid_open(int nth)
+{
+	struct v4l2_capability cap;
+	char path[32];
+	int fd;
+
+	for (int i = 0; i < 64; i++) {
+		snprintf(path, sizeof(path), "/dev/video%d", i);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) &&
+		    !strcmp((char *)cap.driver, "vivid") &&
+		    cap.device_caps & V4L2_CAP_VIDEO_CAPTURE && !nth--)
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
+static inline int vivid_buffers(int camera, int count)
+{
+	struct v4l2_requestbuffers request = {
+		.count = count,
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_DMABUF,
+	};
+
+	return ioctl(camera, VIDIOC_REQBUFS, &request);
+}
+
+/* Queue a buffer, which attaches and maps it. */
+static inline int vivid_queue(int camera, int fd, size_t size)
+{
+	struct v4l2_buffer buffer = {
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_DMABUF,
+		.m.fd = fd,
+		.length = size,
+	};
+
+	return ioctl(camera, VIDIOC_QBUF, &buffer);
+}
+
+/* Size of a frame in whole pages, or 0. */
+static inline size_t vivid_frame_size(int camera)
+{
+	struct v4l2_format format = { .type = V4L2_BUF_TYPE_VIDEO_CAPTURE };
+
+	if (ioctl(camera, VIDIOC_G_FMT, &format))
+		return 0;
+	return (format.fmt.pix.sizeimage + PAGE - 1) & -PAGE;
 }
 
 #endif /* GUEST_TEST_H */

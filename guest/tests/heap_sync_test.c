@@ -8,7 +8,6 @@
 
 #define _GNU_SOURCE
 #include <stdbool.h>
-#include <linux/videodev2.h>
 
 #include "guest_test.h"
 #include "kselftest_harness.h"
@@ -66,45 +65,6 @@ static struct calls stop_trace(size_t size)
 	return n;
 }
 
-static int sync_buffer(int fd, uint64_t flags)
-{
-	struct dma_buf_sync sync = { .flags = flags };
-
-	return ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync);
-}
-
-/* The first vivid node that captures, or -1. */
-static int vivid_open(void)
-{
-	struct v4l2_capability cap;
-	char path[32];
-	int fd;
-
-	for (int i = 0; i < 64; i++) {
-		snprintf(path, sizeof(path), "/dev/video%d", i);
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) &&
-		    !strcmp((char *)cap.driver, "vivid") &&
-		    cap.device_caps & V4L2_CAP_VIDEO_CAPTURE)
-			return fd;
-		close(fd);
-	}
-	return -1;
-}
-
-static int vivid_buffers(int camera, int count)
-{
-	struct v4l2_requestbuffers request = {
-		.count = count,
-		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
-		.memory = V4L2_MEMORY_DMABUF,
-	};
-
-	return ioctl(camera, VIDIOC_REQBUFS, &request);
-}
-
 FIXTURE(sync) {
 	int heap, fd, camera;
 	size_t size;
@@ -112,14 +72,12 @@ FIXTURE(sync) {
 
 FIXTURE_SETUP(sync)
 {
-	struct v4l2_format format = { .type = V4L2_BUF_TYPE_VIDEO_CAPTURE };
-
 	self->heap = heap_open();
 	ASSERT_GE(self->heap, 0);
-	self->camera = vivid_open();
+	self->camera = vivid_open(0);
 	ASSERT_GE(self->camera, 0);
-	ASSERT_EQ(0, ioctl(self->camera, VIDIOC_G_FMT, &format));
-	self->size = (format.fmt.pix.sizeimage + PAGE - 1) & -PAGE;
+	self->size = vivid_frame_size(self->camera);
+	ASSERT_GT(self->size, 0);
 	self->fd = heap_alloc(self->heap, self->size);
 	ASSERT_GE(self->fd, 0);
 }
@@ -145,19 +103,13 @@ TEST_F(sync, without_importer)
 
 TEST_F(sync, with_importer)
 {
-	struct v4l2_buffer buffer = {
-		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
-		.memory = V4L2_MEMORY_DMABUF,
-		.m.fd = self->fd,
-		.length = self->size,
-	};
 	struct calls n;
 
 	ASSERT_EQ(0, vivid_buffers(self->camera, 1));
 
 	/* Queueing maps the buffer, which makes what the CPU wrote visible. */
 	ASSERT_EQ(0, trace_start(events));
-	ASSERT_EQ(0, ioctl(self->camera, VIDIOC_QBUF, &buffer));
+	ASSERT_EQ(0, vivid_queue(self->camera, self->fd, self->size));
 	n = stop_trace(self->size);
 	EXPECT_EQ(1, n.map);
 	EXPECT_EQ(0, n.skipped);

@@ -500,7 +500,7 @@ TEST_F(heap, alignment)
 	text = trace_stop();
 	ASSERT_NE(NULL, text);
 
-	snprintf(want, sizeof(want), "cma_alloc_finish: name=%s pfn=", heap_name());
+	snprintf(want, sizeof(want), "cma_alloc_finish: name=%s pfn=", region_name());
 	for (line = strtok_r(text, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
 		char *at = strstr(line, want);
