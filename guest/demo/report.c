@@ -91,8 +91,8 @@ static void table_chain(const struct chain *c)
 {
 	unsigned int i;
 
-	printf("\n%s: %s; %u frames of %ux%u %s\n\n", c->name, c->about, c->frames,
-	       WIDTH, HEIGHT, c->format);
+	printf("\n%s on %s: %s; %u frames of %ux%u %s\n\n", c->name, opt.heap, c->about,
+	       c->frames, WIDTH, HEIGHT, c->format);
 	printf("  %-11s %-8s %-12s %-14s %9s %7s %7s %7s\n", "stage", "driver", "device",
 	       "heap buffers", "MB", "fps", "copies", "pixels");
 	printf("  %-11s %-8s %-12s %-14s %9s %7s %7s %7s\n", "", "", "", "", "", "",
@@ -145,8 +145,9 @@ static void json_chain(FILE *f, const struct chain *c)
 {
 	unsigned int i;
 
-	fprintf(f, "    {\n      \"name\": \"%s\",\n      \"format\": \"%s\",\n",
-		c->name, c->format);
+	fprintf(f, "    {\n      \"name\": \"%s\",\n      \"heap\": \"%s\",\n",
+		c->name, opt.heap);
+	fprintf(f, "      \"format\": \"%s\",\n", c->format);
 	fprintf(f, "      \"frames\": %u,\n      \"frames_unlike_previous\": %u,\n",
 		c->frames, c->unlike_previous);
 	fprintf(f, "      \"seconds\": %.3f,\n      \"fps\": %.2f,\n", c->seconds,
