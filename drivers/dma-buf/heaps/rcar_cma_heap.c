@@ -140,9 +140,9 @@ struct rcar_cma_attachment {
  * work until memory gets short. It is the one of this moment, since a driver may
  * set its mask after it has attached.
  *
- * These are the conditions of dma_direct_map_phys(), asked beforehand: of what
- * the DMA API offers to drivers nothing tells that a buffer was bounced, once a
- * device that does not snoop has mapped it.
+ * These are the conditions of dma_direct_map_phys(), asked beforehand: nothing
+ * in the DMA API tells afterwards that the buffer of a device that does not
+ * snoop was bounced.
  *
  * Context: any.
  *
@@ -159,12 +159,13 @@ VISIBLE_IF_KUNIT bool rcar_cma_region_reachable(const struct rcar_cma_region *re
 	if (use_dma_iommu(dev) || get_dma_ops(dev))
 		return true;
 
+	/* Both are all ones where the bus does not translate the address. */
 	start = phys_to_dma(dev, region->base);
 	end = phys_to_dma(dev, region->base + region->size - 1);
 
 	return !is_swiotlb_force_bounce(dev) &&
 	       end - start == region->size - 1 &&
-	       dma_capable(dev, start, region->size, true, 0);
+	       end <= min_not_zero(dma_get_mask(dev), dev->bus_dma_limit);
 }
 EXPORT_SYMBOL_IF_KUNIT(rcar_cma_region_reachable);
 
