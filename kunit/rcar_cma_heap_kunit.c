@@ -847,6 +847,65 @@ static void rcar_cma_heap_uncached_maintenance_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, watch_sum(w), 0);
 }
 
+#ifdef CONFIG_ARM64
+static int pte_attribute(pte_t *pte, unsigned long addr, void *attribute)
+{
+	*(pteval_t *)attribute = pte_val(ptep_get(pte)) & PTE_ATTRINDX_MASK;
+
+	return 0;
+}
+
+/* The memory type in the page table itself, for each page of a mapping. */
+static void test_memory_type(struct kunit *test, struct mm_struct *mm,
+			     unsigned long addr, size_t size, pteval_t type)
+{
+	for (unsigned long a = addr; a < addr + size; a += PAGE_SIZE) {
+		pteval_t found = ~0;
+
+		KUNIT_EXPECT_EQ(test, 0,
+				apply_to_existing_page_range(mm, a, PAGE_SIZE,
+							     pte_attribute, &found));
+		KUNIT_EXPECT_EQ(test, found, type);
+	}
+}
+
+static void test_mmap_type(struct kunit *test, struct rcar_cma_heap *heap,
+			   pteval_t type)
+{
+	struct dma_buf *dmabuf = test_export_from(test, heap, SZ_64K);
+	unsigned long addr;
+
+	addr = kunit_vm_mmap(test, dmabuf->file, 0, SZ_64K,
+			     PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	KUNIT_ASSERT_NE(test, addr, 0);
+	mmap_write_lock(current->mm);
+	test_memory_type(test, current->mm, addr, SZ_64K, type);
+	mmap_write_unlock(current->mm);
+	vm_munmap(addr, SZ_64K);
+}
+
+/* Normal, and Normal non-cacheable: what the CPU sees of it all. */
+static void rcar_cma_heap_memory_type_test(struct kunit *test)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+
+	test_mmap_type(test, &t->heap, PTE_ATTRINDX(MT_NORMAL));
+	test_mmap_type(test, &t->uncached, PTE_ATTRINDX(MT_NORMAL_NC));
+
+	/* The kernel's page table is not for modules. */
+#ifndef MODULE
+	struct dma_buf *dmabuf = test_export_from(test, &t->uncached, SZ_64K);
+	struct iosys_map map;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_vmap_unlocked(dmabuf, &map));
+	test_memory_type(test, &init_mm, (unsigned long)map.vaddr, SZ_64K,
+			 PTE_ATTRINDX(MT_NORMAL_NC));
+	dma_buf_vunmap_unlocked(dmabuf, &map);
+#endif
+}
+#endif /* CONFIG_ARM64 */
+
 static void rcar_cma_heap_uncached_mmap_test(struct kunit *test)
 {
 	struct rcar_cma_heap_test *t = test->priv;
@@ -1113,6 +1172,9 @@ static struct kunit_case rcar_cma_heap_cases[] = {
 	KUNIT_CASE_PARAM(rcar_cma_heap_access_test, mix_gen_params),
 	KUNIT_CASE(rcar_cma_heap_orders_test),
 	KUNIT_CASE(rcar_cma_heap_uncached_maintenance_test),
+#ifdef CONFIG_ARM64
+	KUNIT_CASE(rcar_cma_heap_memory_type_test),
+#endif
 	KUNIT_CASE(rcar_cma_heap_uncached_mmap_test),
 	KUNIT_CASE(rcar_cma_heap_uncached_vmap_test),
 	KUNIT_CASE(rcar_cma_heap_snooping_test),
