@@ -7,8 +7,9 @@
  * No heap is registered, since none could be unregistered.
  */
 
-#include <linux/cma.h>
 #include <linux/bits.h>
+#include <linux/cma.h>
+#include <linux/completion.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
@@ -26,6 +27,7 @@
 #include <linux/string.h>
 #include <linux/swiotlb.h>
 #include <linux/tracepoint.h>
+#include <linux/workqueue.h>
 #include <kunit/platform_device.h>
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
@@ -1157,6 +1159,75 @@ static void rcar_cma_heap_map_table_fails_test(struct kunit *test)
 	}
 }
 
+/**
+ * struct race - CPU access by one thread while another one maps
+ * @work:	the CPU access
+ * @dmabuf:	the buffer
+ * @done:	whether the CPU access has begun
+ * @early:	whether it began before the map was over
+ */
+struct race {
+	struct work_struct work;
+	struct dma_buf *dmabuf;
+	struct completion done;
+	bool early;
+};
+
+static struct race *race;
+
+static void race_access(struct work_struct *work)
+{
+	struct race *r = container_of(work, struct race, work);
+
+	dma_buf_begin_cpu_access(r->dmabuf, DMA_BIDIRECTIONAL);
+	complete(&r->done);
+}
+
+/* Far longer than the access needs that is not kept waiting. */
+static int race_map_table(struct device *dev, struct sg_table *table,
+			  enum dma_data_direction dir, unsigned long attrs)
+{
+	queue_work(system_dfl_wq, &race->work);
+	race->early = wait_for_completion_timeout(&race->done,
+						  msecs_to_jiffies(200));
+
+	return dma_map_sgtable(dev, table, dir, attrs);
+}
+
+/* CPU access that comes during a map waits for its end, and counts it. */
+static void rcar_cma_heap_exclusion_test(struct kunit *test)
+{
+	struct device *dev = test_numbered_importer(test, 0);
+	struct dma_watch *w = watch_start(test);
+	struct dma_buf *dmabuf = test_export(test, SZ_64K);
+	struct dma_buf_attachment *attachment;
+	struct sg_table *table;
+
+	race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, race);
+	race->dmabuf = dmabuf;
+	INIT_WORK(&race->work, race_access);
+	init_completion(&race->done);
+	watch_buffer(test, w, dmabuf);
+
+	attachment = dma_buf_attach(dmabuf, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attachment);
+	kunit_activate_static_stub(test, rcar_cma_heap_map_table, race_map_table);
+	table = dma_buf_map_attachment_unlocked(attachment, DMA_BIDIRECTIONAL);
+	kunit_deactivate_static_stub(test, rcar_cma_heap_map_table);
+	flush_work(&race->work);
+
+	KUNIT_EXPECT_FALSE(test, race->early);
+	KUNIT_EXPECT_EQ(test, w->for_cpu, 1);
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_end_cpu_access(dmabuf, DMA_BIDIRECTIONAL));
+	if (IS_ERR(table))
+		KUNIT_FAIL(test, "map: %ld\n", PTR_ERR(table));
+	else
+		dma_buf_unmap_attachment_unlocked(attachment, table,
+						  DMA_BIDIRECTIONAL);
+	dma_buf_detach(dmabuf, attachment);
+}
+
 static struct kunit_case rcar_cma_heap_cases[] = {
 	KUNIT_CASE_PARAM(rcar_cma_heap_align_order_test, align_gen_params),
 	KUNIT_CASE_PARAM(rcar_cma_heap_placement_test, align_gen_params),
@@ -1171,6 +1242,7 @@ static struct kunit_case rcar_cma_heap_cases[] = {
 	KUNIT_CASE(rcar_cma_heap_map_maintenance_test),
 	KUNIT_CASE_PARAM(rcar_cma_heap_access_test, mix_gen_params),
 	KUNIT_CASE(rcar_cma_heap_orders_test),
+	KUNIT_CASE(rcar_cma_heap_exclusion_test),
 	KUNIT_CASE(rcar_cma_heap_uncached_maintenance_test),
 #ifdef CONFIG_ARM64
 	KUNIT_CASE(rcar_cma_heap_memory_type_test),
