@@ -8,6 +8,7 @@
 
 #define _GNU_SOURCE
 #include <stdbool.h>
+#include <sys/wait.h>
 
 #include "guest_test.h"
 #include "kselftest_harness.h"
@@ -131,6 +132,54 @@ TEST_F(sync, with_importer)
 	n = stop_trace(self->size);
 	EXPECT_EQ(1, n.unmap);
 	EXPECT_EQ(0, n.skipped);
+}
+
+/* Each call does its work, whatever came before it; a child's count, too. */
+TEST_F(sync, unbalanced)
+{
+	static const uint64_t flags[] = {
+		DMA_BUF_SYNC_END, DMA_BUF_SYNC_START, DMA_BUF_SYNC_START,
+		DMA_BUF_SYNC_END, DMA_BUF_SYNC_END, DMA_BUF_SYNC_START,
+	};
+	struct calls n;
+	int status;
+	pid_t pid;
+
+	ASSERT_EQ(0, vivid_buffers(self->camera, 1));
+	ASSERT_EQ(0, vivid_queue(self->camera, self->fd, self->size));
+
+	ASSERT_EQ(0, trace_start(events));
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		EXPECT_EQ(0, sync_buffer(self->fd, flags[i] | DMA_BUF_SYNC_RW));
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid)
+		_exit(!!sync_buffer(self->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	n = stop_trace(self->size);
+	EXPECT_EQ(4, n.for_cpu);
+	EXPECT_EQ(3, n.for_device);
+
+	ASSERT_EQ(0, vivid_buffers(self->camera, 0));
+}
+
+/* Importing allocates nothing of the heap. */
+TEST_F(sync, import_when_full)
+{
+	int fds[512], n = 0;
+
+	for (size_t len = 16 * MIB; len; len = len > PAGE ? len / 2 & -PAGE : 0)
+		while (n < 512 && (fds[n] = heap_alloc(self->heap, len)) >= 0)
+			n++;
+	EXPECT_LT(n, 512);
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(-1, heap_alloc(self->heap, PAGE));
+	ASSERT_EQ(0, vivid_buffers(self->camera, 1));
+	EXPECT_EQ(0, vivid_queue(self->camera, self->fd, self->size));
+	EXPECT_EQ(0, vivid_buffers(self->camera, 0));
+	while (n-- > 0)
+		close(fds[n]);
 }
 
 TEST_HARNESS_MAIN

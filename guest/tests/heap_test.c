@@ -536,6 +536,27 @@ static int fill_region(int heap, size_t size, int *fds, int max)
 }
 
 /* As many frames as have room, twice. */
+/* The memory goes with the last of them, be it the first or the copy. */
+TEST_F(heap, dup)
+{
+	for (int first = 0; first < 2; first++) {
+		int fds[2] = { heap_alloc(self->heap, MIB) };
+		void *mem;
+
+		ASSERT_GE(fds[0], 0);
+		fds[1] = dup(fds[0]);
+		ASSERT_GE(fds[1], 0);
+		close(fds[first]);
+		EXPECT_EQ(self->used + (long)(MIB / PAGE), cma_pages("used"));
+		mem = map(fds[!first], MIB, 0);
+		ASSERT_NE(MAP_FAILED, mem);
+		fill(mem, MIB, first);
+		munmap(mem, MIB);
+		close(fds[!first]);
+		EXPECT_EQ(self->used, cma_pages("used"));
+	}
+}
+
 TEST_F(heap, exhaustion)
 {
 	const int max = self->size / NV12_2160P;
