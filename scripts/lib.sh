@@ -440,3 +440,71 @@ skip() {
 		printf 'ok %d - %s # SKIP %s\n' "$count" "$name" "$reason"
 	done
 }
+
+# What a kernel prints when it finds itself at fault
+splats='WARNING:|BUG:|Oops|Call trace:|possible recursive locking|cut here'
+
+# Boot a guest for one program: its output, then what became of it, for the awk
+# below.
+run_guest_program() {
+	local status=0 options=() log
+	while [ "${1#--}" != "$1" ] && [ "$1" != -- ]; do
+		options+=("$1" "$2")
+		shift 2
+	done
+	[ "$1" != -- ] || shift
+	log=$(mktemp)
+	echo "@program $*"
+	"$top/scripts/guest" --timeout 300 --log "$log" "${options[@]}" -- "$@" || status=$?
+	echo "@status $status"
+	grep -E -B 3 -A 20 "$splats" "$log" | sed 's/^/@splat /' || true
+	[ -s "$log" ] || echo '@splat there is no kernel log'
+	echo '@end'
+	rm -f "$log"
+}
+
+# guest_tests: run a program of the guest for each line of stdin, which is
+# [OPTION VALUE]... [--] PROGRAM [ARGUMENT]... with options of scripts/guest, in
+# a boot of its own, so that none finds what another one has left. Each result of
+# its TAP becomes one on stdout, and three say how it ended. Status 1 when any
+# failed or there was none.
+guest_tests() {
+	local line words
+	while read -r line; do
+		read -r -a words <<<"$line"
+		run_guest_program "${words[@]}" </dev/null
+	done | awk '
+	function report(passed, name) {
+		printf "%s - %s: %s\n", passed ? "ok" : "not ok", program, name
+		number++
+		if (!passed)
+			bad = 1
+		fflush()
+	}
+	$1 == "@program" {
+		program = substr($0, 10)
+		results = failed = splats = 0
+		plan = status = -1
+		next
+	}
+	$1 == "@status" { status = $2; next }
+	$1 == "@splat" { print "# " substr($0, 8); splats++; next }
+	$1 == "@end" {
+		report(results > 0 && results == plan, "all results of its plan are there")
+		report(status == (failed > 0), "it ended by itself")
+		report(!splats, "the kernel found no fault in itself")
+		next
+	}
+	/^TAP version/ { next }
+	/^1\.\.[0-9]+$/ { plan = substr($0, 4); next }
+	/^(not )?ok [0-9]+/ {
+		results++
+		name = $0
+		sub(/^(not )?ok [0-9]+ (- )?/, "", name)
+		failed += $1 != "ok"
+		report($1 == "ok", name)
+		next
+	}
+	{ print /^#/ ? $0 : "# " $0 }
+	END { exit bad || !number }'
+}

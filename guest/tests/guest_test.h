@@ -13,10 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/videodev2.h>
+
+#include "../importer/test_importer.h"
 
 #define PAGE	4096UL
 #define KIB	1024UL
@@ -219,6 +222,24 @@ static inline size_t vivid_frame_size(int camera)
 	if (ioctl(camera, VIDIOC_G_FMT, &format))
 		return 0;
 	return (format.fmt.pix.sizeimage + PAGE - 1) & -PAGE;
+}
+
+/* A device of the test importer, whose module is loaded if need be, or -1. */
+static inline int importer_open(void)
+{
+	int module;
+
+	if (access("/dev/test_importer", F_OK)) {
+		module = open("/mnt/modules/test_importer.ko", O_RDONLY | O_CLOEXEC);
+		if (module < 0)
+			return -1;
+		if (syscall(SYS_finit_module, module, "", 0)) {
+			close(module);
+			return -1;
+		}
+		close(module);
+	}
+	return open("/dev/test_importer", O_RDWR | O_CLOEXEC);
 }
 
 #endif /* GUEST_TEST_H */

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "guest_test.h"
@@ -428,6 +429,91 @@ TEST_F(heap, descriptor_outlives_allocator)
 	close(pipes[1]);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
+}
+
+/* The payload is one byte, a message of none would be the end of the stream. */
+static int send_fd(int socket, int fd)
+{
+	char control[CMSG_SPACE(sizeof(fd))] = { }, byte = 0;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	return sendmsg(socket, &message, 0) == 1 ? 0 : -1;
+}
+
+static int receive_fd(int socket)
+{
+	int fd = -1;
+	char control[CMSG_SPACE(sizeof(fd))], byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *header;
+
+	if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1)
+		return -1;
+	header = CMSG_FIRSTHDR(&message);
+	if (header && header->cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+	return fd;
+}
+
+/* A process allocates, writes, sends the descriptor to another one and ends. */
+TEST_F(heap, descriptor_passed_on)
+{
+	int sockets[2], fd, status;
+	void *mem;
+	pid_t pid;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		fd = heap_alloc(self->heap, MIB);
+		mem = map(fd, MIB, 0);
+		if (mem == MAP_FAILED)
+			_exit(1);
+		fill(mem, MIB, 17);
+		_exit(!!send_fd(sockets[1], fd));
+	}
+	/* Nothing of the sender is left by the time that the message is read. */
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+	EXPECT_EQ(self->used + (long)(MIB / PAGE), cma_pages("used"));
+	fd = receive_fd(sockets[0]);
+	ASSERT_GE(fd, 0);
+	mem = map(fd, MIB, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	EXPECT_TRUE(filled(mem, MIB, 17));
+	munmap(mem, MIB);
+	close(fd);
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
+/* The last reference is a message that nobody reads. */
+TEST_F(heap, descriptor_in_flight)
+{
+	int sockets[2], fd;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
+	fd = heap_alloc(self->heap, MIB);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, send_fd(sockets[1], fd));
+	close(fd);
+	EXPECT_EQ(self->used + (long)(MIB / PAGE), cma_pages("used"));
+	close(sockets[0]);
+	close(sockets[1]);
 }
 
 /*

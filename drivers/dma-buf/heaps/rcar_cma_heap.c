@@ -36,6 +36,7 @@
 #include <linux/init.h>
 #include <linux/iommu-dma.h>
 #include <linux/iosys-map.h>
+#include <linux/lockdep.h>
 #include <linux/memblock.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -314,13 +315,21 @@ static void rcar_cma_buffer_unmap_uncached(struct dma_buf_attachment *attachment
 	dma_unmap_sgtable(a->dev, table, dir, RCAR_CMA_UNCACHED_ATTRS);
 }
 
+/* Does CPU access need maintenance? */
+static bool rcar_cma_buffer_is_used(struct rcar_cma_buffer *buffer)
+{
+	lockdep_assert_held(&buffer->lock);
+
+	return buffer->users;
+}
+
 static int rcar_cma_buffer_begin_cpu_access(struct dma_buf *dmabuf,
 					    enum dma_data_direction dir)
 {
 	struct rcar_cma_buffer *buffer = dmabuf->priv;
 
 	mutex_lock(&buffer->lock);
-	if (buffer->users)
+	if (rcar_cma_buffer_is_used(buffer))
 		dma_sync_single_for_cpu(buffer->heap->region->dev, buffer->dma_addr,
 					buffer->size, dir);
 	mutex_unlock(&buffer->lock);
@@ -334,7 +343,7 @@ static int rcar_cma_buffer_end_cpu_access(struct dma_buf *dmabuf,
 	struct rcar_cma_buffer *buffer = dmabuf->priv;
 
 	mutex_lock(&buffer->lock);
-	if (buffer->users)
+	if (rcar_cma_buffer_is_used(buffer))
 		dma_sync_single_for_device(buffer->heap->region->dev, buffer->dma_addr,
 					   buffer->size, dir);
 	mutex_unlock(&buffer->lock);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The test importer's ioctls. Each opened /dev/test_importer is a device of its
+ * own, and holds at most one attachment, which goes when the file is closed.
+ */
+
+#ifndef TEST_IMPORTER_H
+#define TEST_IMPORTER_H
+
+#include <linux/ioctl.h>
+
+/* All of them take their argument by value. Errors are those of the kernel. */
+#define TEST_IMPORTER_SET_MASK		_IO('R', 0x80)	/* width of the DMA mask in bits */
+#define TEST_IMPORTER_SET_COHERENT	_IO('R', 0x81)	/* 1 if the device snoops CPU caches */
+#define TEST_IMPORTER_SET_MAX_SEGMENT	_IO('R', 0x82)	/* longest DMA segment in bytes */
+#define TEST_IMPORTER_ATTACH		_IO('R', 0x83)	/* descriptor of a dma-buf */
+#define TEST_IMPORTER_DETACH		_IO('R', 0x84)
+#define TEST_IMPORTER_MAP		_IO('R', 0x85)	/* enum dma_data_direction */
+#define TEST_IMPORTER_UNMAP		_IO('R', 0x86)
+
+#endif /* TEST_IMPORTER_H */
