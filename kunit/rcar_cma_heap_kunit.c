@@ -13,7 +13,9 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
+#include <linux/dma-fence.h>
 #include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/iosys-map.h>
@@ -24,6 +26,8 @@
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/swiotlb.h>
 #include <linux/tracepoint.h>
@@ -43,20 +47,20 @@
 
 /**
  * struct rcar_cma_heap_test - what each test gets
- * @region:	the default CMA area
- * @heap:	a heap of cached buffers of it, not registered
+ * @heap:	a heap of cached buffers of @region, not registered
  * @uncached:	one of uncached buffers
  * @chunks:	how many pieces of TEST_CHUNK the area held before the test
  * @pages:	room to hold that many pieces
  * @bufs:	room to hold that many buffers
+ * @region:	the default CMA area
  */
 struct rcar_cma_heap_test {
-	struct rcar_cma_region region;
 	struct rcar_cma_heap heap;
 	struct rcar_cma_heap uncached;
 	unsigned int chunks;
 	struct page *pages[TEST_CHUNKS_MAX];
 	struct dma_buf *bufs[TEST_CHUNKS_MAX];
+	struct rcar_cma_region region;
 };
 
 /* How many pieces of TEST_CHUNK the area has: one leaked page makes it fewer. */
@@ -160,6 +164,9 @@ static int rcar_cma_heap_test_init(struct kunit *test)
 
 	t->region.base = test_area_base(t);
 	t->region.dev = test_importer(test, "region");
+	if (dev_is_dma_coherent(t->region.dev))
+		kunit_skip(test, "all devices snoop CPU caches here");
+
 	t->heap.region = &t->region;
 	t->heap.name = "kunit";
 	t->uncached.region = &t->region;
@@ -432,6 +439,9 @@ static void rcar_cma_heap_importers_test(struct kunit *test)
  * @for_cpu:	operations on the caches before an access of the CPU
  * @for_device:	operations on the caches after one
  * @others:	operations on a part of the buffer alone
+ * @unlocked:	operations on the caches without @resv
+ * @dirtied:	times the buffer did not hold zeroes when it was mapped
+ * @resv:	dma_resv of the buffer, or NULL
  * @dev:	device of the last operation
  * @dir:	direction of the last operation
  */
@@ -444,6 +454,9 @@ struct dma_watch {
 	unsigned int for_cpu;
 	unsigned int for_device;
 	unsigned int others;
+	unsigned int unlocked;
+	unsigned int dirtied;
+	struct dma_resv *resv;
 	struct device *dev;
 	enum dma_data_direction dir;
 };
@@ -458,6 +471,8 @@ static void watch_count(struct dma_watch *w, unsigned int *count,
 	if (phys != w->phys || size != w->size)
 		count = &w->others;
 	(*count)++;
+	if (count != &w->skips && w->resv && !dma_resv_is_locked(w->resv))
+		w->unlocked++;
 	w->dev = dev;
 	w->dir = dir;
 }
@@ -490,6 +505,10 @@ static void watch_map_phys(void *data, struct device *dev, phys_addr_t phys,
 
 	watch_count(w, attrs & DMA_ATTR_SKIP_CPU_SYNC ? &w->skips : &w->maps,
 		    dev, phys, size, dir);
+	if (phys == w->phys && size == w->size &&
+	    !PageHighMem(phys_to_page(phys)) &&
+	    memchr_inv(phys_to_virt(phys), 0, size))
+		w->dirtied++;
 }
 
 static void watch_unmap_phys(void *data, struct device *dev, dma_addr_t addr,
@@ -614,6 +633,7 @@ static void watch_buffer(struct kunit *test, struct dma_watch *w,
 	*w = (struct dma_watch) {
 		.phys = page_to_phys(test_first_page(test, dmabuf)),
 		.size = dmabuf->size,
+		.resv = dmabuf->resv,
 	};
 }
 
@@ -623,12 +643,23 @@ static unsigned int watch_sum(const struct dma_watch *w)
 	return w->maps + w->unmaps + w->for_cpu + w->for_device + w->others;
 }
 
+/* What else holds for the last operation of a CPU access, and for all so far. */
+static void test_last_access(struct kunit *test, struct dma_watch *w,
+			     enum dma_data_direction dir)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+
+	KUNIT_EXPECT_PTR_EQ(test, w->dev, t->region.dev);
+	KUNIT_EXPECT_FALSE(test, dev_is_dma_coherent(w->dev));
+	KUNIT_EXPECT_EQ(test, w->dir, dir);
+	KUNIT_EXPECT_EQ(test, w->unlocked, 0);
+}
+
 /* One access of the CPU: how many operations were done for it, before and after. */
 static void test_access(struct kunit *test, struct dma_watch *w,
 			struct dma_buf *dmabuf, enum dma_data_direction dir,
 			unsigned int operations)
 {
-	struct rcar_cma_heap_test *t = test->priv;
 	struct dma_watch before = *w;
 
 	w->dev = NULL;
@@ -637,10 +668,8 @@ static void test_access(struct kunit *test, struct dma_watch *w,
 	KUNIT_EXPECT_EQ(test, 0, dma_buf_end_cpu_access(dmabuf, dir));
 	KUNIT_EXPECT_EQ(test, w->for_device, before.for_device + operations);
 	KUNIT_EXPECT_EQ(test, watch_sum(w), watch_sum(&before) + 2 * operations);
-	if (operations) {
-		KUNIT_EXPECT_PTR_EQ(test, w->dev, t->region.dev);
-		KUNIT_EXPECT_EQ(test, w->dir, dir);
-	}
+	if (operations)
+		test_last_access(test, w, dir);
 }
 
 #define TEST_IMPORTERS_MAX	8
@@ -750,66 +779,183 @@ static void rcar_cma_heap_access_test(struct kunit *test)
 		dma_buf_detach(dmabuf, attachment[i]);
 }
 
-/* An importer goes through this many steps: attach, map, unmap, detach. */
-#define TEST_STEPS	4
+/*
+ * Who takes steps in the test of all orders: importers, which attach, map, unmap
+ * and detach, and the CPU, whose access begins and ends.
+ */
+#define TEST_IMPORTER_STEPS	4
+#define TEST_CPU_STEPS		2
 
-static void test_step(struct kunit *test, struct dma_buf *dmabuf,
-		      struct device *dev, unsigned int step,
-		      struct dma_buf_attachment **attachment,
-		      struct sg_table **table)
+/**
+ * struct order_test - where an order of steps has got to
+ * @dmabuf:	the buffer
+ * @watch:	what is done with it
+ * @importers:	how many of them there are
+ * @dev:	devices of the importers
+ * @attachment:	of each importer, once it has attached
+ * @table:	of each importer, while it has the buffer mapped
+ * @step:	how many steps each has taken, with the CPU after the importers
+ * @orders:	how many orders have been gone through
+ */
+struct order_test {
+	struct dma_buf *dmabuf;
+	struct dma_watch *watch;
+	unsigned int importers;
+	struct device *dev[2];
+	struct dma_buf_attachment *attachment[2];
+	struct sg_table *table[2];
+	unsigned int step[3];
+	unsigned int orders;
+};
+
+static void order_importer_step(struct kunit *test, struct order_test *o,
+				unsigned int who)
 {
-	switch (step) {
+	switch (o->step[who]) {
 	case 0:
-		*attachment = dma_buf_attach(dmabuf, dev);
-		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, *attachment);
+		o->attachment[who] = dma_buf_attach(o->dmabuf, o->dev[who]);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, o->attachment[who]);
 		break;
 	case 1:
-		*table = dma_buf_map_attachment_unlocked(*attachment,
-							 DMA_FROM_DEVICE);
-		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, *table);
+		o->table[who] = dma_buf_map_attachment_unlocked(o->attachment[who],
+								DMA_FROM_DEVICE);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, o->table[who]);
 		break;
 	case 2:
-		dma_buf_unmap_attachment_unlocked(*attachment, *table,
+		dma_buf_unmap_attachment_unlocked(o->attachment[who], o->table[who],
 						  DMA_FROM_DEVICE);
 		break;
 	case 3:
-		dma_buf_detach(dmabuf, *attachment);
+		dma_buf_detach(o->dmabuf, o->attachment[who]);
 		break;
 	}
 }
 
-/* Two importers in each of the 70 orders, with CPU access after each step. */
+/* Whoever has taken two steps is between map and unmap. */
+static bool order_needs_operation(struct order_test *o)
+{
+	for (unsigned int i = 0; i < o->importers; i++)
+		if (o->step[i] == 2 && !dev_is_dma_coherent(o->dev[i]))
+			return true;
+
+	return false;
+}
+
+static void order_cpu_step(struct kunit *test, struct order_test *o)
+{
+	const enum dma_data_direction dir = DMA_BIDIRECTIONAL;
+	struct dma_watch *w = o->watch;
+	unsigned int before = watch_sum(w), operations;
+
+	if (o->step[o->importers] == 0) {
+		operations = w->for_cpu;
+		KUNIT_EXPECT_EQ(test, 0, dma_buf_begin_cpu_access(o->dmabuf, dir));
+		operations = w->for_cpu - operations;
+	} else {
+		operations = w->for_device;
+		KUNIT_EXPECT_EQ(test, 0, dma_buf_end_cpu_access(o->dmabuf, dir));
+		operations = w->for_device - operations;
+	}
+	KUNIT_EXPECT_EQ(test, operations, order_needs_operation(o));
+	KUNIT_EXPECT_EQ(test, watch_sum(w), before + operations);
+	if (operations)
+		test_last_access(test, w, dir);
+}
+
+/* Go through the steps of an order: a digit for each, which says whose it is. */
+static void order_run(struct kunit *test, struct order_test *o, const u8 *order,
+		      unsigned int length)
+{
+	memset(o->step, 0, sizeof(o->step));
+	for (unsigned int i = 0; i < length; i++) {
+		if (order[i] == o->importers)
+			order_cpu_step(test, o);
+		else
+			order_importer_step(test, o, order[i]);
+		o->step[order[i]]++;
+	}
+	o->orders++;
+}
+
+/* All orders that begin as the one given does. */
+static void order_run_all(struct kunit *test, struct order_test *o, u8 *order,
+			  unsigned int length, const unsigned int *left)
+{
+	bool done = true;
+
+	for (unsigned int who = 0; who <= o->importers; who++) {
+		unsigned int then[3] = { left[0], left[1], left[2] };
+
+		if (!left[who])
+			continue;
+		done = false;
+		then[who]--;
+		order[length] = who;
+		order_run_all(test, o, order, length + 1, then);
+	}
+	if (done)
+		order_run(test, o, order, length);
+}
+
+struct orders_case {
+	const char *what;
+	unsigned int importers;
+	unsigned int snooping; /* as many of them, the first ones */
+	unsigned int orders;
+};
+
+static const struct orders_case orders_cases[] = {
+	{ "one importer", 1, 0, 15 },
+	{ "one that snoops", 1, 1, 15 },
+	{ "two importers", 2, 0, 3150 },
+	{ "two, of which one snoops", 2, 1, 3150 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(orders, orders_cases, what);
+
+/* Importers and an access of the CPU in each order of their steps. */
 static void rcar_cma_heap_orders_test(struct kunit *test)
 {
-	struct device *dev[2] = {
-		test_numbered_importer(test, 0),
-		test_numbered_importer(test, 1),
-	};
-	struct dma_watch *w = watch_start(test);
-	struct dma_buf *dmabuf = test_export(test, SZ_64K);
-	struct dma_buf_attachment *attachment[2];
-	struct sg_table *table[2];
-	unsigned int orders = 0;
+	const struct orders_case *c = test->param_value;
+	u8 order[2 * TEST_IMPORTER_STEPS + TEST_CPU_STEPS];
+	struct order_test *o;
+	unsigned int left[3] = { };
 
-	watch_buffer(test, w, dmabuf);
-	/* A bit for each step: whose it is. */
-	for (unsigned int order = 0; order < BIT(2 * TEST_STEPS); order++) {
-		unsigned int step[2] = { };
-
-		if (hweight32(order) != TEST_STEPS)
-			continue;
-
-		for (unsigned int i = 0; i < 2 * TEST_STEPS; i++) {
-			unsigned int who = order >> i & 1;
-
-			test_step(test, dmabuf, dev[who], step[who]++,
-				  &attachment[who], &table[who]);
-			test_access(test, w, dmabuf, DMA_BIDIRECTIONAL,
-				    step[0] == 2 || step[1] == 2);
-		}
-		orders++;
+	o = kunit_kzalloc(test, sizeof(*o), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, o);
+	o->watch = watch_start(test);
+	o->dmabuf = test_export(test, SZ_64K);
+	o->importers = c->importers;
+	for (unsigned int i = 0; i < c->importers; i++) {
+		o->dev[i] = test_numbered_importer(test, i);
+		if (i < c->snooping)
+			dev_set_dma_coherent(o->dev[i]);
+		left[i] = TEST_IMPORTER_STEPS;
 	}
-	KUNIT_EXPECT_EQ(test, orders, 70);
+	left[c->importers] = TEST_CPU_STEPS;
+
+	watch_buffer(test, o->watch, o->dmabuf);
+	order_run_all(test, o, order, 0, left);
+	KUNIT_EXPECT_EQ(test, o->orders, c->orders);
+	KUNIT_EXPECT_EQ(test, o->watch->unlocked, 0);
+}
+
+/* Where a buffer was that is full of other people's data, and is free again. */
+static phys_addr_t test_dirty_buffer(struct kunit *test, size_t size)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+	struct dma_buf *dmabuf = rcar_cma_heap_export(&t->heap, size, O_RDWR);
+	struct iosys_map map;
+	phys_addr_t phys;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
+	phys = page_to_phys(test_first_page(test, dmabuf));
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_vmap_unlocked(dmabuf, &map));
+	memset(map.vaddr, 0xa5, size);
+	dma_buf_vunmap_unlocked(dmabuf, &map);
+	test_put(dmabuf);
+
+	return phys;
 }
 
 /* Cleaned once, before anybody has it, and never touched again. */
@@ -821,14 +967,17 @@ static void rcar_cma_heap_uncached_maintenance_test(struct kunit *test)
 	struct device *dev = test_numbered_importer(test, 0);
 	struct dma_buf *dmabuf;
 	struct sg_table *table;
+	phys_addr_t phys;
 
-	w->phys = t->region.base;
+	/* The first fit: the next buffer will be where this one is. */
+	phys = test_dirty_buffer(test, SZ_64K);
+	w->phys = phys;
 	w->size = SZ_64K;
 	dmabuf = rcar_cma_heap_export(&t->uncached, SZ_64K, O_RDWR);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
-	/* First fit in an empty area. */
-	KUNIT_EXPECT_EQ(test, page_to_phys(test_first_page(test, dmabuf)),
-			t->region.base);
+	KUNIT_EXPECT_EQ(test, page_to_phys(test_first_page(test, dmabuf)), phys);
+	/* What is written back is the zeroes, and no older contents. */
+	KUNIT_EXPECT_EQ(test, w->dirtied, 0);
 	KUNIT_EXPECT_EQ(test, w->maps, 1);
 	KUNIT_EXPECT_EQ(test, watch_sum(w), 1);
 	KUNIT_EXPECT_PTR_EQ(test, w->dev, t->region.dev);
@@ -865,8 +1014,8 @@ static void test_memory_type(struct kunit *test, struct mm_struct *mm,
 		pteval_t found = ~0;
 
 		KUNIT_EXPECT_EQ(test, 0,
-				apply_to_existing_page_range(mm, a, PAGE_SIZE,
-							     pte_attribute, &found));
+				apply_to_page_range(mm, a, PAGE_SIZE,
+						    pte_attribute, &found));
 		KUNIT_EXPECT_EQ(test, found, type);
 	}
 }
@@ -1024,6 +1173,21 @@ static void rcar_cma_heap_masks_test(struct kunit *test)
 	}
 }
 
+#ifdef CONFIG_SWIOTLB
+/*
+ * Give a device bounce buffers of its own, which are none, and so fail. The device
+ * is gone with the test, and never used again.
+ */
+static void test_force_bounce(struct kunit *test, struct device *dev, bool force)
+{
+	struct io_tlb_mem *mem = kunit_kzalloc(test, sizeof(*mem), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	mem->force_bounce = force;
+	dev->dma_io_tlb_mem = mem;
+}
+#endif
+
 /* What cannot be mapped here: other translations, and bouncing by force. */
 static void rcar_cma_heap_reach_test(struct kunit *test)
 {
@@ -1034,45 +1198,51 @@ static void rcar_cma_heap_reach_test(struct kunit *test)
 	struct bus_dma_region map[3] = {
 		{ .cpu_start = base, .dma_start = 0, .size = size },
 	};
-	struct io_tlb_mem *mem;
 
 	/* A bus that sees the region elsewhere: its address there counts. */
 	*dev->dma_mask = size - 1;
-	KUNIT_EXPECT_FALSE(test, rcar_cma_region_reachable(&t->region, dev));
+	KUNIT_EXPECT_FALSE(test, rcar_cma_range_reachable(dev, base, size));
 	dev->dma_range_map = map;
-	KUNIT_EXPECT_TRUE(test, rcar_cma_region_reachable(&t->region, dev));
+	KUNIT_EXPECT_TRUE(test, rcar_cma_range_reachable(dev, base, size));
 	*dev->dma_mask = DMA_BIT_MASK(32);
 	map[0].dma_start = SZ_4G - size + PAGE_SIZE;
-	KUNIT_EXPECT_FALSE(test, rcar_cma_region_reachable(&t->region, dev));
+	KUNIT_EXPECT_FALSE(test, rcar_cma_range_reachable(dev, base, size));
 
 	/* One that sees a part of it, and one that sees two halves apart. */
 	map[0].dma_start = 0;
 	map[0].size = size / 2;
-	KUNIT_EXPECT_FALSE(test, rcar_cma_region_reachable(&t->region, dev));
+	KUNIT_EXPECT_FALSE(test, rcar_cma_range_reachable(dev, base, size));
 	map[1].cpu_start = base + size / 2;
 	map[1].dma_start = size;
 	map[1].size = size - size / 2;
-	KUNIT_EXPECT_FALSE(test, rcar_cma_region_reachable(&t->region, dev));
+	KUNIT_EXPECT_FALSE(test, rcar_cma_range_reachable(dev, base, size));
 	map[1].dma_start = size / 2;
-	KUNIT_EXPECT_TRUE(test, rcar_cma_region_reachable(&t->region, dev));
+	KUNIT_EXPECT_TRUE(test, rcar_cma_range_reachable(dev, base, size));
 	dev->dma_range_map = NULL;
 
-	if (IS_ENABLED(CONFIG_SWIOTLB)) {
-		mem = kunit_kzalloc(test, sizeof(*mem), GFP_KERNEL);
-		KUNIT_ASSERT_NOT_NULL(test, mem);
-		swap(mem, dev->dma_io_tlb_mem);
-		KUNIT_EXPECT_TRUE(test, rcar_cma_region_reachable(&t->region, dev));
-		dev->dma_io_tlb_mem->force_bounce = true;
-		KUNIT_EXPECT_FALSE(test, rcar_cma_region_reachable(&t->region, dev));
-		swap(mem, dev->dma_io_tlb_mem);
-	}
+#ifdef CONFIG_SWIOTLB
+	test_force_bounce(test, dev, false);
+	KUNIT_EXPECT_TRUE(test, rcar_cma_range_reachable(dev, base, size));
+	test_force_bounce(test, dev, true);
+	KUNIT_EXPECT_FALSE(test, rcar_cma_range_reachable(dev, base, size));
+	test_force_bounce(test, dev, false);
+#endif
+
+#ifdef CONFIG_ARCH_HAS_DMA_OPS
+	/* Operations that are no IOMMU's do what nobody knows. */
+	static const struct dma_map_ops unknown_ops;
+
+	set_dma_ops(dev, &unknown_ops);
+	KUNIT_EXPECT_FALSE(test, rcar_cma_range_reachable(dev, base, size));
+	set_dma_ops(dev, NULL);
+#endif
 
 	/* Behind an IOMMU that translates, nothing of this counts. */
 	*dev->dma_mask = DMA_BIT_MASK(24);
-	KUNIT_EXPECT_FALSE(test, rcar_cma_region_reachable(&t->region, dev));
+	KUNIT_EXPECT_FALSE(test, rcar_cma_range_reachable(dev, base, size));
 	if (IS_ENABLED(CONFIG_IOMMU_DMA)) {
 		dev_set_dma_iommu(dev);
-		KUNIT_EXPECT_TRUE(test, rcar_cma_region_reachable(&t->region, dev));
+		KUNIT_EXPECT_TRUE(test, rcar_cma_range_reachable(dev, base, size));
 		dev_clear_dma_iommu(dev);
 	}
 }
@@ -1126,6 +1296,21 @@ static void rcar_cma_heap_map_own_fails_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->region.used), 0);
 }
 
+#ifdef CONFIG_SWIOTLB
+/* The same by an error of the DMA API. */
+static void rcar_cma_heap_map_own_error_test(struct kunit *test)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+	struct rcar_cma_heap *heaps[] = { &t->heap, &t->uncached };
+
+	test_force_bounce(test, t->region.dev, true);
+	for (int i = 0; i < ARRAY_SIZE(heaps); i++)
+		KUNIT_EXPECT_EQ(test, -ENOMEM,
+				PTR_ERR_OR_ZERO(rcar_cma_heap_export(heaps[i], SZ_64K,
+								     O_RDWR)));
+}
+#endif
+
 static int fail_map_table(struct device *dev, struct sg_table *table,
 			  enum dma_data_direction dir, unsigned long attrs)
 {
@@ -1160,54 +1345,90 @@ static void rcar_cma_heap_map_table_fails_test(struct kunit *test)
 }
 
 /**
- * struct race - CPU access by one thread while another one maps
- * @work:	the CPU access
+ * struct race - one end of a CPU access, by another thread
+ * @work:	the call
  * @dmabuf:	the buffer
- * @done:	whether the CPU access has begun
- * @early:	whether it began before the map was over
+ * @dir:	direction of the access
+ * @end:	whether it is the end of the access, and not its begin
+ * @done:	that the call has returned
+ * @early:	whether it returned before it was to
  */
 struct race {
 	struct work_struct work;
 	struct dma_buf *dmabuf;
+	enum dma_data_direction dir;
+	bool end;
 	struct completion done;
 	bool early;
 };
-
-static struct race *race;
 
 static void race_access(struct work_struct *work)
 {
 	struct race *r = container_of(work, struct race, work);
 
-	dma_buf_begin_cpu_access(r->dmabuf, DMA_BIDIRECTIONAL);
+	if (r->end)
+		dma_buf_end_cpu_access(r->dmabuf, r->dir);
+	else
+		dma_buf_begin_cpu_access(r->dmabuf, r->dir);
 	complete(&r->done);
 }
 
-/* Far longer than the access needs that is not kept waiting. */
+/* Wait far longer than the call takes that is not kept waiting. */
+static void race_start(struct race *r)
+{
+	queue_work(system_dfl_wq, &r->work);
+	r->early = wait_for_completion_timeout(&r->done, msecs_to_jiffies(200));
+}
+
+static struct race *race_new(struct kunit *test, struct dma_buf *dmabuf,
+			     enum dma_data_direction dir, bool end)
+{
+	struct race *r = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, r);
+	r->dmabuf = dmabuf;
+	r->dir = dir;
+	r->end = end;
+	INIT_WORK(&r->work, race_access);
+	init_completion(&r->done);
+
+	return r;
+}
+
+/* For the stub, which has no argument for it. */
+static struct race *race_of_map;
+
 static int race_map_table(struct device *dev, struct sg_table *table,
 			  enum dma_data_direction dir, unsigned long attrs)
 {
-	queue_work(system_dfl_wq, &race->work);
-	race->early = wait_for_completion_timeout(&race->done,
-						  msecs_to_jiffies(200));
+	race_start(race_of_map);
 
 	return dma_map_sgtable(dev, table, dir, attrs);
 }
 
+struct exclusion_case {
+	const char *what;
+	bool end;
+};
+
+static const struct exclusion_case exclusion_cases[] = {
+	{ "begin", false },
+	{ "end", true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(exclusion, exclusion_cases, what);
+
 /* CPU access that comes during a map waits for its end, and counts it. */
 static void rcar_cma_heap_exclusion_test(struct kunit *test)
 {
+	const struct exclusion_case *c = test->param_value;
 	struct device *dev = test_numbered_importer(test, 0);
 	struct dma_watch *w = watch_start(test);
 	struct dma_buf *dmabuf = test_export(test, SZ_64K);
 	struct dma_buf_attachment *attachment;
 	struct sg_table *table;
 
-	race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, race);
-	race->dmabuf = dmabuf;
-	INIT_WORK(&race->work, race_access);
-	init_completion(&race->done);
+	race_of_map = race_new(test, dmabuf, DMA_BIDIRECTIONAL, c->end);
 	watch_buffer(test, w, dmabuf);
 
 	attachment = dma_buf_attach(dmabuf, dev);
@@ -1215,16 +1436,95 @@ static void rcar_cma_heap_exclusion_test(struct kunit *test)
 	kunit_activate_static_stub(test, rcar_cma_heap_map_table, race_map_table);
 	table = dma_buf_map_attachment_unlocked(attachment, DMA_BIDIRECTIONAL);
 	kunit_deactivate_static_stub(test, rcar_cma_heap_map_table);
-	flush_work(&race->work);
+	flush_work(&race_of_map->work);
 
-	KUNIT_EXPECT_FALSE(test, race->early);
-	KUNIT_EXPECT_EQ(test, w->for_cpu, 1);
-	KUNIT_EXPECT_EQ(test, 0, dma_buf_end_cpu_access(dmabuf, DMA_BIDIRECTIONAL));
+	KUNIT_EXPECT_FALSE(test, race_of_map->early);
+	KUNIT_EXPECT_EQ(test, w->for_cpu, !c->end);
+	KUNIT_EXPECT_EQ(test, w->for_device, c->end);
+	KUNIT_EXPECT_EQ(test, w->unlocked, 0);
 	if (IS_ERR(table))
 		KUNIT_FAIL(test, "map: %ld\n", PTR_ERR(table));
 	else
 		dma_buf_unmap_attachment_unlocked(attachment, table,
 						  DMA_BIDIRECTIONAL);
+	dma_buf_detach(dmabuf, attachment);
+}
+
+static const char *fence_name(struct dma_fence *fence)
+{
+	return "kunit";
+}
+
+static const struct dma_fence_ops fence_ops = {
+	.get_driver_name = fence_name,
+	.get_timeline_name = fence_name,
+};
+
+static DEFINE_SPINLOCK(fence_lock);
+
+/* What a device still does with the buffer; the caller signals and puts it. */
+static struct dma_fence *fence_add(struct kunit *test, struct dma_buf *dmabuf,
+				   enum dma_resv_usage usage)
+{
+	struct dma_fence *fence = kzalloc_obj(*fence);
+
+	KUNIT_ASSERT_NOT_NULL(test, fence);
+	dma_fence_init(fence, &fence_ops, &fence_lock,
+		       dma_fence_context_alloc(1), 1);
+	dma_resv_lock(dmabuf->resv, NULL);
+	KUNIT_EXPECT_EQ(test, 0, dma_resv_reserve_fences(dmabuf->resv, 1));
+	dma_resv_add_fence(dmabuf->resv, fence, usage);
+	dma_resv_unlock(dmabuf->resv);
+
+	return fence;
+}
+
+struct fence_case {
+	const char *what;
+	enum dma_resv_usage usage;
+	enum dma_data_direction dir;
+	bool waits;
+};
+
+static const struct fence_case fence_cases[] = {
+	{ "read after write", DMA_RESV_USAGE_WRITE, DMA_FROM_DEVICE, true },
+	{ "write after write", DMA_RESV_USAGE_WRITE, DMA_TO_DEVICE, true },
+	{ "write after read", DMA_RESV_USAGE_READ, DMA_TO_DEVICE, true },
+	{ "both after read", DMA_RESV_USAGE_READ, DMA_BIDIRECTIONAL, true },
+	{ "read after read", DMA_RESV_USAGE_READ, DMA_FROM_DEVICE, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(fence, fence_cases, what);
+
+/* Caches are looked after when the device is done, and not before. */
+static void rcar_cma_heap_fence_test(struct kunit *test)
+{
+	const struct fence_case *c = test->param_value;
+	struct device *dev = test_numbered_importer(test, 0);
+	struct dma_watch *w = watch_start(test);
+	struct dma_buf *dmabuf = test_export(test, SZ_64K);
+	struct dma_buf_attachment *attachment;
+	struct dma_fence *fence;
+	struct sg_table *table;
+	struct race *r;
+
+	attachment = dma_buf_attach(dmabuf, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attachment);
+	table = dma_buf_map_attachment_unlocked(attachment, DMA_BIDIRECTIONAL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, table);
+	fence = fence_add(test, dmabuf, c->usage);
+	r = race_new(test, dmabuf, c->dir, false);
+	watch_buffer(test, w, dmabuf);
+
+	race_start(r);
+	KUNIT_EXPECT_EQ(test, r->early, !c->waits);
+	KUNIT_EXPECT_EQ(test, w->for_cpu, !c->waits);
+	dma_fence_signal(fence);
+	flush_work(&r->work);
+	KUNIT_EXPECT_EQ(test, w->for_cpu, 1);
+
+	dma_fence_put(fence);
+	dma_buf_unmap_attachment_unlocked(attachment, table, DMA_BIDIRECTIONAL);
 	dma_buf_detach(dmabuf, attachment);
 }
 
@@ -1241,8 +1541,9 @@ static struct kunit_case rcar_cma_heap_cases[] = {
 	KUNIT_CASE(rcar_cma_heap_importers_test),
 	KUNIT_CASE(rcar_cma_heap_map_maintenance_test),
 	KUNIT_CASE_PARAM(rcar_cma_heap_access_test, mix_gen_params),
-	KUNIT_CASE(rcar_cma_heap_orders_test),
-	KUNIT_CASE(rcar_cma_heap_exclusion_test),
+	KUNIT_CASE_PARAM(rcar_cma_heap_orders_test, orders_gen_params),
+	KUNIT_CASE_PARAM(rcar_cma_heap_exclusion_test, exclusion_gen_params),
+	KUNIT_CASE_PARAM(rcar_cma_heap_fence_test, fence_gen_params),
 	KUNIT_CASE(rcar_cma_heap_uncached_maintenance_test),
 #ifdef CONFIG_ARM64
 	KUNIT_CASE(rcar_cma_heap_memory_type_test),
@@ -1254,6 +1555,9 @@ static struct kunit_case rcar_cma_heap_cases[] = {
 	KUNIT_CASE(rcar_cma_heap_reach_test),
 	KUNIT_CASE(rcar_cma_heap_late_mask_test),
 	KUNIT_CASE(rcar_cma_heap_map_own_fails_test),
+#ifdef CONFIG_SWIOTLB
+	KUNIT_CASE(rcar_cma_heap_map_own_error_test),
+#endif
 	KUNIT_CASE(rcar_cma_heap_map_table_fails_test),
 	{}
 };

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The driver without the lock of a buffer; see --fault of scripts/kernel. */
+/* The driver without the lock of CPU access; see --fault of scripts/kernel. */
 
-#include <linux/mutex.h>
+#include <linux/dma-resv.h>
 
-#undef mutex_lock
-#define mutex_lock(lock)	((void)(lock))
-#undef mutex_unlock
-#define mutex_unlock(lock)	((void)(lock))
+#define dma_resv_lock(resv, context)	((void)(resv))
+#define dma_resv_unlock(resv)		((void)(resv))

@@ -12,6 +12,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/iosys-map.h>
 #include <linux/limits.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -20,6 +21,7 @@
 #include <linux/of_device.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "test_importer.h"
 
@@ -30,6 +32,7 @@
  * @attachment:	of the buffer that is attached, or NULL
  * @table:	of that buffer while it is mapped, or NULL
  * @dir:	direction of that mapping
+ * @vmap:	of that buffer for the kernel, or null
  */
 struct test_importer {
 	struct platform_device *pdev;
@@ -37,6 +40,7 @@ struct test_importer {
 	struct dma_buf_attachment *attachment;
 	struct sg_table *table;
 	enum dma_data_direction dir;
+	struct iosys_map vmap;
 };
 
 static int test_importer_attach(struct test_importer *importer, int fd)
@@ -69,7 +73,7 @@ static int test_importer_detach(struct test_importer *importer)
 
 	if (!attachment)
 		return -EINVAL;
-	if (importer->table)
+	if (importer->table || !iosys_map_is_null(&importer->vmap))
 		return -EBUSY;
 
 	dmabuf = attachment->dmabuf;
@@ -111,6 +115,37 @@ static int test_importer_unmap(struct test_importer *importer)
 	return 0;
 }
 
+static int test_importer_vunmap(struct test_importer *importer)
+{
+	if (iosys_map_is_null(&importer->vmap))
+		return -EINVAL;
+
+	dma_buf_vunmap_unlocked(importer->attachment->dmabuf, &importer->vmap);
+	iosys_map_clear(&importer->vmap);
+
+	return 0;
+}
+
+static int test_importer_vmap(struct test_importer *importer, u64 __user *address)
+{
+	int ret;
+
+	if (!importer->attachment)
+		return -EINVAL;
+	if (!iosys_map_is_null(&importer->vmap))
+		return -EBUSY;
+
+	ret = dma_buf_vmap_unlocked(importer->attachment->dmabuf, &importer->vmap);
+	if (ret)
+		return ret;
+
+	ret = put_user((unsigned long)importer->vmap.vaddr, address);
+	if (ret)
+		test_importer_vunmap(importer);
+
+	return ret;
+}
+
 static int test_importer_set_mask(struct device *dev, unsigned long bits)
 {
 	if (!bits || bits > 64)
@@ -128,6 +163,8 @@ static long test_importer_do(struct test_importer *importer, unsigned int cmd,
 	case TEST_IMPORTER_SET_MASK:
 		return test_importer_set_mask(dev, arg);
 	case TEST_IMPORTER_SET_COHERENT:
+		if (importer->table)
+			return -EBUSY;
 		dev_assign_dma_coherent(dev, arg);
 		return 0;
 	case TEST_IMPORTER_SET_MAX_SEGMENT:
@@ -141,6 +178,10 @@ static long test_importer_do(struct test_importer *importer, unsigned int cmd,
 		return test_importer_map(importer, arg);
 	case TEST_IMPORTER_UNMAP:
 		return test_importer_unmap(importer);
+	case TEST_IMPORTER_VMAP:
+		return test_importer_vmap(importer, (u64 __user *)arg);
+	case TEST_IMPORTER_VUNMAP:
+		return test_importer_vunmap(importer);
 	default:
 		return -ENOTTY;
 	}
@@ -218,6 +259,7 @@ static int test_importer_release(struct inode *inode, struct file *file)
 {
 	struct test_importer *importer = file->private_data;
 
+	test_importer_vunmap(importer);
 	test_importer_unmap(importer);
 	test_importer_detach(importer);
 	platform_device_unregister(importer->pdev);

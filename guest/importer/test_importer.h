@@ -9,7 +9,7 @@
 
 #include <linux/ioctl.h>
 
-/* All of them take their argument by value. Errors are those of the kernel. */
+/* Arguments are by value but where it says so. Errors are those of the kernel. */
 #define TEST_IMPORTER_SET_MASK		_IO('R', 0x80)	/* width of the DMA mask in bits */
 #define TEST_IMPORTER_SET_COHERENT	_IO('R', 0x81)	/* 1 if the device snoops CPU caches */
 #define TEST_IMPORTER_SET_MAX_SEGMENT	_IO('R', 0x82)	/* longest DMA segment in bytes */
@@ -17,5 +17,8 @@
 #define TEST_IMPORTER_DETACH		_IO('R', 0x84)
 #define TEST_IMPORTER_MAP		_IO('R', 0x85)	/* enum dma_data_direction */
 #define TEST_IMPORTER_UNMAP		_IO('R', 0x86)
+/* Map for the kernel; the argument points to a __u64 that is given the address. */
+#define TEST_IMPORTER_VMAP		_IO('R', 0x87)
+#define TEST_IMPORTER_VUNMAP		_IO('R', 0x88)
 
 #endif /* TEST_IMPORTER_H */

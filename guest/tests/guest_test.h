@@ -242,4 +242,39 @@ static inline int importer_open(void)
 	return open("/dev/test_importer", O_RDWR | O_CLOEXEC);
 }
 
+/* Count the cache operations of CPU accesses from here on. */
+static inline int operations_start(void)
+{
+	static const char *const events[] = {
+		"dma/dma_sync_single_for_cpu", "dma/dma_sync_single_for_device",
+		"dma/dma_sync_sg_for_cpu", "dma/dma_sync_sg_for_device", NULL,
+	};
+
+	return trace_start(events);
+}
+
+/* How many there were up to here, or -1. */
+static inline int operations_stop(void)
+{
+	char *text = trace_stop(), *at;
+	int n = 0;
+
+	if (!text)
+		return -1;
+	for (at = text; (at = strstr(at, ": dma_sync_s")); at++)
+		n++;
+	free(text);
+	return n;
+}
+
+/* How many a CPU access of both directions takes, or -1. */
+static inline int operations_of_access(int fd)
+{
+	if (operations_start() ||
+	    sync_buffer(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW) ||
+	    sync_buffer(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW))
+		return -1;
+	return operations_stop();
+}
+
 #endif /* GUEST_TEST_H */

@@ -5,6 +5,7 @@
  */
 
 #define _GNU_SOURCE
+#include <inttypes.h>
 #include <stdbool.h>
 #include <linux/types.h>
 
@@ -14,31 +15,9 @@
 #define SIZE		MIB
 #define BIDIRECTIONAL	0
 
-static const char *const events[] = {
-	"dma/dma_sync_single_for_cpu", "dma/dma_sync_single_for_device", NULL,
-};
-
-/* Cache operations of a CPU access, or -1. */
-static int operations_of_access(int fd)
-{
-	char *text, *at;
-	int n = 0;
-
-	if (trace_start(events) ||
-	    sync_buffer(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW) ||
-	    sync_buffer(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW))
-		return -1;
-	text = trace_stop();
-	if (!text)
-		return -1;
-	for (at = text; (at = strstr(at, ": dma_sync_single_for_")); at++)
-		n++;
-	free(text);
-	return n;
-}
-
 FIXTURE(import) {
 	int heap, fd, importer, snooping;
+	long used;
 };
 
 FIXTURE_VARIANT(import) {
@@ -54,6 +33,8 @@ FIXTURE_SETUP(import)
 	setenv("HEAP", variant->heap, 1);
 	self->heap = heap_open();
 	ASSERT_GE(self->heap, 0);
+	self->used = cma_pages("used");
+	ASSERT_GE(self->used, 0);
 	self->fd = heap_alloc(self->heap, SIZE);
 	ASSERT_GE(self->fd, 0);
 	self->importer = importer_open();
@@ -72,6 +53,7 @@ FIXTURE_TEARDOWN(import)
 	close(self->importer);
 	close(self->fd);
 	close(self->heap);
+	EXPECT_EQ(self->used, cma_pages("used"));
 }
 
 /* Refused where it would read what the linear map left in a cache. */
@@ -93,12 +75,100 @@ TEST_F(import, snooping)
 	EXPECT_EQ(0, operations_of_access(self->fd));
 }
 
+/*
+ * The line of the kernel's page table that holds an address: 1 if it says so,
+ * 0 if it does not, -1 if there is no such line.
+ */
+static int kernel_mapping_is(uint64_t address, const char *type)
+{
+	FILE *table = fopen("/sys/kernel/debug/kernel_page_tables", "re");
+	uint64_t start, end;
+	char line[256];
+	int is = -1;
+
+	if (!table)
+		return -1;
+	while (is < 0 && fgets(line, sizeof(line), table)) {
+		line[strcspn(line, "\n")] = ' ';
+		if (sscanf(line, "0x%" SCNx64 "-0x%" SCNx64, &start, &end) == 2 &&
+		    start <= address && address < end)
+			is = !!strstr(line, type);
+	}
+	fclose(table);
+	return is;
+}
+
+/* With spaces around, since one type begins as the other one. */
+TEST_F(import, kernel_memory_type)
+{
+	uint64_t address;
+
+	ASSERT_EQ(0, ioctl(self->importer, TEST_IMPORTER_VMAP, &address));
+	EXPECT_EQ(variant->cached, kernel_mapping_is(address, " MEM/NORMAL "));
+	EXPECT_EQ(!variant->cached, kernel_mapping_is(address, " MEM/NORMAL-NC "));
+	EXPECT_EQ(!variant->cached, kernel_mapping_is(address + SIZE - 1, " MEM/NORMAL-NC "));
+	EXPECT_EQ(0, ioctl(self->importer, TEST_IMPORTER_VUNMAP));
+}
+
 /* An importer that went away with its buffer mapped leaves nothing behind. */
 TEST_F(import, closed_while_mapped)
 {
 	EXPECT_EQ(0, ioctl(self->importer, TEST_IMPORTER_MAP, BIDIRECTIONAL));
 	close(self->importer);
+	self->importer = -1;
 	EXPECT_EQ(0, operations_of_access(self->fd));
+}
+
+/* Each call stands for itself, whatever came before it. */
+TEST_F(import, unbalanced)
+{
+	static const uint64_t flags[] = {
+		DMA_BUF_SYNC_END, DMA_BUF_SYNC_START, DMA_BUF_SYNC_START,
+		DMA_BUF_SYNC_END, DMA_BUF_SYNC_END, DMA_BUF_SYNC_START,
+	};
+	const int n = sizeof(flags) / sizeof(flags[0]);
+
+	ASSERT_EQ(0, ioctl(self->importer, TEST_IMPORTER_MAP, BIDIRECTIONAL));
+	ASSERT_EQ(0, operations_start());
+	for (int i = 0; i < n; i++)
+		EXPECT_EQ(0, sync_buffer(self->fd, flags[i] | DMA_BUF_SYNC_RW));
+	EXPECT_EQ(variant->cached ? n : 0, operations_stop());
+}
+
+/* Refused before anything is done. */
+TEST_F(import, bad_flags)
+{
+	static const uint64_t flags[] = {
+		0, DMA_BUF_SYNC_END, 8 | DMA_BUF_SYNC_RW, ~0ULL,
+		DMA_BUF_SYNC_RW | 1ULL << 32,
+	};
+
+	ASSERT_EQ(0, ioctl(self->importer, TEST_IMPORTER_MAP, BIDIRECTIONAL));
+	ASSERT_EQ(0, operations_start());
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		EXPECT_EQ(-1, sync_buffer(self->fd, flags[i]));
+		EXPECT_EQ(EINVAL, errno);
+	}
+	EXPECT_EQ(0, operations_stop());
+}
+
+/* Importers take nothing of the heap. */
+TEST_F(import, when_full)
+{
+	int fds[512], n = 0;
+
+	for (size_t len = 16 * MIB; len; len = len > PAGE ? len / 2 & -PAGE : 0)
+		while (n < 512 && (fds[n] = heap_alloc(self->heap, len)) >= 0)
+			n++;
+	EXPECT_LT(n, 512);
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(-1, heap_alloc(self->heap, PAGE));
+	EXPECT_EQ(0, ioctl(self->importer, TEST_IMPORTER_DETACH));
+	EXPECT_EQ(0, ioctl(self->importer, TEST_IMPORTER_ATTACH, self->fd));
+	EXPECT_EQ(0, ioctl(self->importer, TEST_IMPORTER_MAP, BIDIRECTIONAL));
+	EXPECT_EQ(0, ioctl(self->importer, TEST_IMPORTER_UNMAP));
+	while (n-- > 0)
+		close(fds[n]);
 }
 
 TEST_HARNESS_MAIN

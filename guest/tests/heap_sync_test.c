@@ -164,22 +164,4 @@ TEST_F(sync, unbalanced)
 	ASSERT_EQ(0, vivid_buffers(self->camera, 0));
 }
 
-/* Importing allocates nothing of the heap. */
-TEST_F(sync, import_when_full)
-{
-	int fds[512], n = 0;
-
-	for (size_t len = 16 * MIB; len; len = len > PAGE ? len / 2 & -PAGE : 0)
-		while (n < 512 && (fds[n] = heap_alloc(self->heap, len)) >= 0)
-			n++;
-	EXPECT_LT(n, 512);
-	EXPECT_EQ(ENOMEM, errno);
-	EXPECT_EQ(-1, heap_alloc(self->heap, PAGE));
-	ASSERT_EQ(0, vivid_buffers(self->camera, 1));
-	EXPECT_EQ(0, vivid_queue(self->camera, self->fd, self->size));
-	EXPECT_EQ(0, vivid_buffers(self->camera, 0));
-	while (n-- > 0)
-		close(fds[n]);
-}
-
 TEST_HARNESS_MAIN

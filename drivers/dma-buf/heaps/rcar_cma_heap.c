@@ -26,21 +26,21 @@
 #define pr_fmt(fmt) "rcar_cma_heap: " fmt
 
 #include <linux/cma.h>
+#include <linux/device.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-direct.h>
 #include <linux/dma-heap.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
 #include <linux/err.h>
 #include <linux/highmem.h>
 #include <linux/init.h>
 #include <linux/iommu-dma.h>
 #include <linux/iosys-map.h>
-#include <linux/lockdep.h>
 #include <linux/memblock.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
-#include <linux/mutex.h>
 #include <linux/of.h>
 #include <linux/of_fdt.h>
 #include <linux/of_platform.h>
@@ -59,8 +59,8 @@
 
 #define RCAR_MEDIA_MEMORY_COMPATIBLE "renesas,rcar-media-memory"
 
-/* Name of a region's uncached heap, after the one of the cached heap. */
-#define UNCACHED_NAME "%s-uncached"
+/* What the name of a region's uncached heap has after the one of the cached heap. */
+#define UNCACHED_SUFFIX "-uncached"
 
 /**
  * struct rcar_cma_buffer - the memory behind one dma-buf
@@ -69,113 +69,127 @@
  * @size:		size in bytes, a multiple of PAGE_SIZE
  * @dma_addr:		bidirectional mapping of the whole buffer for the region's
  *			own device, which nothing but cache maintenance uses
- * @lock:		protects @users, see below
- * @users:		number of mapped importers that do not snoop CPU caches
- *
- * Buffers of an uncached heap are in no CPU cache from their birth on, need no
- * maintenance, and leave @lock and @users alone. The linear map keeps a cached
- * alias of them, as it does with memory of dma_alloc_coherent(); the CPU may
- * read it ahead but finds no reason to write it back, as long as nothing writes
- * through it. That is why importers that snoop, and would be given what was read
- * ahead, are refused.
+ * @noncoherent_maps:	number of mapped importers that do not snoop CPU caches
  *
  * The buffer lives as long as its dma-buf, which every user of the memory holds
  * a reference to: file descriptors, mappings, importers.
  *
- * Cache maintenance: mapping and unmapping a buffer make what the CPU wrote
- * visible to the importer, and the other way round. CPU access between them, in
+ * Cache maintenance: mapping a buffer makes what the CPU wrote visible to the
+ * importer, unmapping it the other way round. CPU access between them, in
  * begin_cpu_access() and end_cpu_access(), needs one operation on the caches
  * however many importers there are, since all that do not snoop see the same
- * memory, and none while no such importer has the buffer mapped. It goes through
- * @dma_addr: the mapping of an importer may have another direction.
+ * memory. It needs none while no such importer has the buffer mapped. The
+ * operation goes through @dma_addr, since the mapping of an importer may have
+ * another direction.
  *
- * Locking: @lock protects @users and is held across mapping, unmapping and cache
- * maintenance. Without it an importer that maps the buffer while another thread
- * is in begin_cpu_access() would be counted too late to be taken care of, or an
- * invalidation would hit what a thread has written meanwhile. dma_resv cannot
- * serve for it: dma_buf_begin_cpu_access() and dma_buf_end_cpu_access() run
- * without it, and importers may call them while they hold it. Order: dma_resv,
- * then @lock.
+ * A buffer of an uncached heap has no dirty line in any cache from the moment it
+ * is exported, needs no maintenance, and leaves @noncoherent_maps alone. The linear
+ * map keeps a cached alias of it, as it does of memory of dma_alloc_coherent(). The
+ * CPU may fetch clean lines through that at any time, but never writes one back,
+ * since nothing writes through it. An importer that snoops could hit such a line,
+ * and is refused.
+ *
+ * Locking: the dma-buf's dma_resv protects @noncoherent_maps and is held across
+ * mapping, unmapping and cache maintenance. For the first two the importer takes
+ * it, for CPU access the driver does: the locking convention of dma-buf forbids
+ * callers to hold it there. It orders one call against another one, so that no
+ * importer is counted too late to be taken care of. Two users that have the
+ * buffer in CPU access at once, or in CPU access while a device writes to it, have
+ * to order that among themselves, as with any dma-buf.
  */
 struct rcar_cma_buffer {
 	struct rcar_cma_heap *heap;
 	struct page *page;
 	size_t size;
 	dma_addr_t dma_addr;
-	struct mutex lock; /* see Locking above */
-	unsigned int users;
+	unsigned int noncoherent_maps;
 };
 
 /**
  * struct rcar_cma_attachment - an importer of a buffer
- * @dev:	device of the importer
- * @table:	scatterlist of this importer, always of one entry
- * @sgl:	the one entry of @table
+ * @dev:	 device of the importer
+ * @table:	 scatterlist of this importer, always of one entry
+ * @sgl:	 the one entry of @table
+ * @noncoherent: whether @table is mapped and counted as not snooping
  */
 struct rcar_cma_attachment {
 	struct device *dev;
 	struct sg_table table;
 	struct scatterlist sgl;
+	bool noncoherent;
 };
 
 /*
- * Each importer maps the same memory, and so does the heap for cache
- * maintenance. The DMA API's debugging takes that for a mistake unless each
- * of them says it is none.
+ * All mappings of a buffer share its cache lines: those of its importers, and its
+ * own. The DMA API's debugging would report that. The CPU writes to such lines in
+ * CPU access alone, whose end writes them back.
  */
 #define RCAR_CMA_MAP_ATTRS	DMA_ATTR_DEBUGGING_IGNORE_CACHELINES
 #define RCAR_CMA_UNCACHED_ATTRS	(RCAR_CMA_MAP_ATTRS | DMA_ATTR_SKIP_CPU_SYNC)
 
 /**
- * rcar_cma_region_reachable - can a device access a region without copies
- * @region:	the region
- * @dev:	device that would map buffers of it
+ * rcar_cma_range_reachable - can a device access memory without copies of it
+ * @dev:	device that would map the memory
+ * @base:	physical address
+ * @size:	size in bytes, not 0
  *
  * Where the device's DMA mask, the limit of its bus, or swiotlb=force on the
- * command line keep it from the region, the direct mapping would copy buffers
- * to memory that it reaches, without a word, and without a way back to the
- * buffer for what one device writes and another one reads. An IOMMU that
- * translates reaches all memory; with an identity domain the mapping is direct.
+ * command line keep it from the memory, the direct mapping would copy a buffer
+ * to memory that it reaches. Nothing tells the importer so, and other importers
+ * do not see the copy. These are the conditions of dma_direct_map_phys(), as far
+ * as they depend on the address, asked beforehand. Like that one it looks at both
+ * ends. Nothing in the DMA API tells afterwards that the buffer of a device which
+ * does not snoop was bounced.
  *
- * The answer holds for the whole region: a device that reaches a part of it would
- * work until memory gets short. It is the one of this moment, since a driver may
- * set its mask after it has attached.
+ * An IOMMU that translates reaches all memory. With an identity domain the
+ * mapping is direct. What other DMA operations do, those of Xen for one, is not
+ * known here.
  *
- * These are the conditions of dma_direct_map_phys(), asked beforehand: nothing
- * in the DMA API tells afterwards that the buffer of a device that does not
- * snoop was bounced.
+ * The answer is the one of this moment: a driver may set its mask after it has
+ * attached.
  *
  * Context: any.
  *
- * Return: true if the device reaches all of the region.
+ * Return: true if the device reaches all of the memory.
  */
-VISIBLE_IF_KUNIT bool rcar_cma_region_reachable(const struct rcar_cma_region *region,
-						struct device *dev)
+VISIBLE_IF_KUNIT bool rcar_cma_range_reachable(struct device *dev,
+					       phys_addr_t base, size_t size)
 {
 	dma_addr_t start, end;
 
 	if (!dev->dma_mask)
 		return false;
 
-	if (use_dma_iommu(dev) || get_dma_ops(dev))
+	/* Those on 32-bit Arm that are no iommu-dma are operations of their own. */
+	if (use_dma_iommu(dev) ||
+	    (get_dma_ops(dev) && device_iommu_mapped(dev)))
 		return true;
 
-	/* Both are all ones where the bus does not translate the address. */
-	start = phys_to_dma(dev, region->base);
-	end = phys_to_dma(dev, region->base + region->size - 1);
+	if (get_dma_ops(dev) || is_swiotlb_force_bounce(dev))
+		return false;
 
-	return !is_swiotlb_force_bounce(dev) &&
-	       end - start == region->size - 1 &&
+	/* All ones where the bus does not translate the address. */
+	start = phys_to_dma(dev, base);
+	end = phys_to_dma(dev, base + size - 1);
+
+	return end - start == size - 1 &&
 	       end <= min_not_zero(dma_get_mask(dev), dev->bus_dma_limit);
 }
-EXPORT_SYMBOL_IF_KUNIT(rcar_cma_region_reachable);
+EXPORT_SYMBOL_IF_KUNIT(rcar_cma_range_reachable);
 
-/* An importer that cannot be served, and all that is needed to see why. */
-static void rcar_cma_buffer_warn_unreachable(struct rcar_cma_buffer *buffer,
-					     struct device *dev)
+/*
+ * Refuse an importer that would be given a copy. It is the region that counts and
+ * not the buffer: a device that reaches a part of it would work until memory gets
+ * short.
+ */
+static int rcar_cma_buffer_check_reach(struct rcar_cma_buffer *buffer,
+				       struct device *dev)
 {
 	struct rcar_cma_region *region = buffer->heap->region;
 	phys_addr_t end = region->base + region->size - 1;
+
+	if (rcar_cma_range_reachable(dev, region->base, region->size))
+		return 0;
 
 	pr_warn_ratelimited("%s: refused to map for %s: mask 0x%llx, bus limit 0x%llx%s, region %pap to %pap\n",
 			    buffer->heap->name, dev_name(dev),
@@ -183,6 +197,8 @@ static void rcar_cma_buffer_warn_unreachable(struct rcar_cma_buffer *buffer,
 			    dev->bus_dma_limit,
 			    is_swiotlb_force_bounce(dev) ? ", swiotlb forced" : "",
 			    &region->base, &end);
+
+	return -EOPNOTSUPP;
 }
 
 static int rcar_cma_buffer_attach(struct dma_buf *dmabuf,
@@ -219,9 +235,11 @@ static void rcar_cma_buffer_detach(struct dma_buf *dmabuf,
  * @dir:	direction of the transfer
  * @attrs:	attributes of the DMA API
  *
- * Context: process context.
+ * A function of its own for tests, which have it fail.
  *
- * Return: 0 or an errno of dma_map_sgtable(), which the importer is to get.
+ * Context: process context, the dma_resv of the dma-buf is held.
+ *
+ * Return: 0 or an errno of dma_map_sgtable().
  */
 VISIBLE_IF_KUNIT int rcar_cma_heap_map_table(struct device *dev,
 					     struct sg_table *table,
@@ -235,17 +253,6 @@ VISIBLE_IF_KUNIT int rcar_cma_heap_map_table(struct device *dev,
 }
 EXPORT_SYMBOL_IF_KUNIT(rcar_cma_heap_map_table);
 
-static int rcar_cma_buffer_check_reach(struct rcar_cma_buffer *buffer,
-				       struct device *dev)
-{
-	if (rcar_cma_region_reachable(buffer->heap->region, dev))
-		return 0;
-
-	rcar_cma_buffer_warn_unreachable(buffer, dev);
-
-	return -EOPNOTSUPP;
-}
-
 static struct sg_table *rcar_cma_buffer_map(struct dma_buf_attachment *attachment,
 					    enum dma_data_direction dir)
 {
@@ -258,14 +265,15 @@ static struct sg_table *rcar_cma_buffer_map(struct dma_buf_attachment *attachmen
 	if (ret)
 		return ERR_PTR(ret);
 
-	mutex_lock(&buffer->lock);
 	ret = rcar_cma_heap_map_table(a->dev, &a->table, dir,
 				      RCAR_CMA_MAP_ATTRS);
-	if (!ret && !dev_is_dma_coherent(a->dev))
-		buffer->users++;
-	mutex_unlock(&buffer->lock);
+	if (ret)
+		return ERR_PTR(ret);
 
-	return ret ? ERR_PTR(ret) : &a->table;
+	a->noncoherent = !dev_is_dma_coherent(a->dev);
+	buffer->noncoherent_maps += a->noncoherent;
+
+	return &a->table;
 }
 
 static void rcar_cma_buffer_unmap(struct dma_buf_attachment *attachment,
@@ -275,11 +283,8 @@ static void rcar_cma_buffer_unmap(struct dma_buf_attachment *attachment,
 	struct rcar_cma_buffer *buffer = attachment->dmabuf->priv;
 	struct rcar_cma_attachment *a = attachment->priv;
 
-	mutex_lock(&buffer->lock);
-	if (!dev_is_dma_coherent(a->dev))
-		buffer->users--;
+	buffer->noncoherent_maps -= a->noncoherent;
 	dma_unmap_sgtable(a->dev, table, dir, RCAR_CMA_MAP_ATTRS);
-	mutex_unlock(&buffer->lock);
 }
 
 static struct sg_table *
@@ -315,24 +320,36 @@ static void rcar_cma_buffer_unmap_uncached(struct dma_buf_attachment *attachment
 	dma_unmap_sgtable(a->dev, table, dir, RCAR_CMA_UNCACHED_ATTRS);
 }
 
-/* Does CPU access need maintenance? */
-static bool rcar_cma_buffer_is_used(struct rcar_cma_buffer *buffer)
+static bool rcar_cma_buffer_needs_sync(struct dma_buf *dmabuf)
 {
-	lockdep_assert_held(&buffer->lock);
+	struct rcar_cma_buffer *buffer = dmabuf->priv;
 
-	return buffer->users;
+	dma_resv_assert_held(dmabuf->resv);
+
+	return buffer->noncoherent_maps;
 }
 
 static int rcar_cma_buffer_begin_cpu_access(struct dma_buf *dmabuf,
 					    enum dma_data_direction dir)
 {
 	struct rcar_cma_buffer *buffer = dmabuf->priv;
+	long ret;
 
-	mutex_lock(&buffer->lock);
-	if (rcar_cma_buffer_is_used(buffer))
-		dma_sync_single_for_cpu(buffer->heap->region->dev, buffer->dma_addr,
-					buffer->size, dir);
-	mutex_unlock(&buffer->lock);
+	/*
+	 * The core waits for fences after this. That is too late for caches: the
+	 * CPU might fetch lines again that a device has yet to write.
+	 */
+	ret = dma_resv_wait_timeout(dmabuf->resv,
+				    dma_resv_usage_rw(dir != DMA_FROM_DEVICE),
+				    true, MAX_SCHEDULE_TIMEOUT);
+	if (ret < 0)
+		return ret;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	if (rcar_cma_buffer_needs_sync(dmabuf))
+		dma_sync_single_for_cpu(buffer->heap->region->dev,
+					buffer->dma_addr, buffer->size, dir);
+	dma_resv_unlock(dmabuf->resv);
 
 	return 0;
 }
@@ -342,11 +359,11 @@ static int rcar_cma_buffer_end_cpu_access(struct dma_buf *dmabuf,
 {
 	struct rcar_cma_buffer *buffer = dmabuf->priv;
 
-	mutex_lock(&buffer->lock);
-	if (rcar_cma_buffer_is_used(buffer))
-		dma_sync_single_for_device(buffer->heap->region->dev, buffer->dma_addr,
-					   buffer->size, dir);
-	mutex_unlock(&buffer->lock);
+	dma_resv_lock(dmabuf->resv, NULL);
+	if (rcar_cma_buffer_needs_sync(dmabuf))
+		dma_sync_single_for_device(buffer->heap->region->dev,
+					   buffer->dma_addr, buffer->size, dir);
+	dma_resv_unlock(dmabuf->resv);
 
 	return 0;
 }
@@ -425,10 +442,14 @@ static void rcar_cma_buffer_vunmap(struct dma_buf *dmabuf,
  * @size:	size of the buffer in bytes
  * @dma_addr:	where the address of the mapping goes
  *
- * The cache lines of an uncached buffer are written back, so that the zeroes are
- * in memory and not only in a cache when the first one looks; for a
- * cached buffer that is done when somebody maps it. They are not invalidated:
- * the CPU may fetch clean ones again at any time through the linear map.
+ * The zeroes of an uncached buffer are written back, before anything else of the
+ * buffer can be in memory. They are not invalidated: the CPU may fetch clean lines
+ * again at any time through the linear map.
+ *
+ * For a cached buffer on arm64 this touches no cache: an importer that maps it
+ * writes the zeroes back, whatever its direction. On 32-bit Arm one that maps it
+ * DMA_FROM_DEVICE drops them instead, and what the memory held before would be
+ * there again, so they are written back here.
  *
  * Context: process context.
  *
@@ -444,7 +465,7 @@ VISIBLE_IF_KUNIT int rcar_cma_heap_map_own(const struct rcar_cma_heap *heap,
 	KUNIT_STATIC_STUB_REDIRECT(rcar_cma_heap_map_own, heap, page, size,
 				   dma_addr);
 
-	if (!heap->uncached)
+	if (IS_ENABLED(CONFIG_ARM64) && !heap->uncached)
 		attrs |= DMA_ATTR_SKIP_CPU_SYNC;
 
 	*dma_addr = dma_map_page_attrs(dev, page, 0, size, DMA_BIDIRECTIONAL,
@@ -469,7 +490,6 @@ static void rcar_cma_buffer_free(struct rcar_cma_buffer *buffer)
 	rcar_cma_heap_unmap_own(region->dev, buffer->dma_addr, buffer->size);
 	cma_release(region->cma, buffer->page, buffer->size >> PAGE_SHIFT);
 	atomic_long_sub(buffer->size, &region->used);
-	mutex_destroy(&buffer->lock);
 	kfree(buffer);
 }
 
@@ -491,7 +511,7 @@ static const struct dma_buf_ops rcar_cma_buffer_ops = {
 	.release = rcar_cma_buffer_release,
 };
 
-/* No CPU access to prepare: what the CPU writes is in memory, and reads come from it. */
+/* No CPU access to prepare: its mappings neither read from a cache nor write to one. */
 static const struct dma_buf_ops rcar_cma_buffer_uncached_ops = {
 	.attach = rcar_cma_buffer_attach,
 	.detach = rcar_cma_buffer_detach,
@@ -602,7 +622,6 @@ static struct rcar_cma_buffer *rcar_cma_buffer_alloc(struct rcar_cma_heap *heap,
 
 	buffer->heap = heap;
 	buffer->size = size;
-	mutex_init(&buffer->lock);
 	atomic_long_add(size, &region->used);
 
 	return buffer;
@@ -733,32 +752,28 @@ static int __init rcar_cma_heap_register(struct rcar_cma_heap *heap,
 }
 
 /*
- * The second heap of a region. Its memory is there before the first one is
- * registered, which has no way back and serves without this one as well.
+ * The second heap of a region. Without it the first one serves, which is there
+ * and cannot be removed.
  */
-static void __init rcar_cma_heap_register_uncached(struct rcar_cma_heap *heap,
-						   char *name,
-						   const char *cached_name)
+static void __init rcar_cma_heap_register_uncached(struct rcar_cma_region *region,
+						   size_t name_size)
 {
 	int ret;
 
-	sprintf(name, UNCACHED_NAME, cached_name);
-	ret = rcar_cma_heap_add(heap, name);
-	if (!ret)
-		return;
-
-	dev_err(heap->region->dev, "no heap %s (%pe)\n", name, ERR_PTR(ret));
-	kfree(name);
-	kfree(heap);
+	snprintf(region->uncached_name, name_size, "%s" UNCACHED_SUFFIX,
+		 region->cached.name);
+	ret = rcar_cma_heap_add(&region->uncached, region->uncached_name);
+	if (ret)
+		dev_err(region->dev, "no heap %s (%pe)\n",
+			region->uncached_name, ERR_PTR(ret));
 }
 
 static int __init rcar_cma_heap_probe(struct platform_device *pdev)
 {
 	struct device *dev = &pdev->dev;
 	struct rcar_cma_region *region;
-	struct rcar_cma_heap *heap, *uncached;
 	struct reserved_mem *rmem;
-	char *uncached_name;
+	size_t name_size;
 	int ret;
 
 	rmem = of_reserved_mem_lookup(dev->of_node);
@@ -786,72 +801,44 @@ static int __init rcar_cma_heap_probe(struct platform_device *pdev)
 		return -ENODEV;
 	}
 
-	region = kzalloc_obj(*region);
-	if (!region)
-		return -ENOMEM;
-
-	heap = kzalloc_obj(*heap);
-	if (!heap) {
-		ret = -ENOMEM;
-		goto err_free_region;
-	}
-
-	uncached = kzalloc_obj(*uncached);
-	if (!uncached) {
-		ret = -ENOMEM;
-		goto err_free_heap;
+	/* Cache maintenance would be on a copy of the buffer. */
+	if (!rcar_cma_range_reachable(dev, rmem->base, rmem->size)) {
+		dev_err(dev, "no heap: direct memory access is bounced, is swiotlb=force on the command line, or is this a Xen domain?\n");
+		return -ENODEV;
 	}
 
 	/* The full name is the longest one that the first heap may get. */
-	uncached_name = kasprintf(GFP_KERNEL, UNCACHED_NAME,
-				  kbasename(dev->of_node->full_name));
-	if (!uncached_name) {
-		ret = -ENOMEM;
-		goto err_free_uncached;
-	}
+	name_size = strlen(kbasename(dev->of_node->full_name)) +
+		    sizeof(UNCACHED_SUFFIX);
+	region = kzalloc_flex(*region, uncached_name, name_size);
+	if (!region)
+		return -ENOMEM;
 
 	region->dev = dev;
 	region->cma = rmem->priv;
 	region->base = rmem->base;
 	region->size = rmem->size;
-	heap->region = region;
-	uncached->region = region;
-	uncached->uncached = true;
-
-	/* Cache maintenance would be on a copy of the buffer. */
-	if (!rcar_cma_region_reachable(region, dev)) {
-		dev_err(dev, "no heap: direct memory access is bounced, is swiotlb=force on the command line?\n");
-		ret = -ENODEV;
-		goto err_free_name;
-	}
+	region->cached.region = region;
+	region->uncached.region = region;
+	region->uncached.uncached = true;
 
 	/* Nothing can be undone once this has succeeded. */
-	ret = rcar_cma_heap_register(heap, dev);
+	ret = rcar_cma_heap_register(&region->cached, dev);
 	if (ret) {
 		dev_err_probe(dev, ret, "no heap %s\n", dev->of_node->name);
-		goto err_free_name;
+		goto err_free_region;
 	}
 
 	/* Heaps use the strings of the node. */
 	of_node_get(dev->of_node);
-	dev_info(dev, "heap %s: %zu MiB\n", heap->name, region->size / SZ_1M);
+	dev_info(dev, "heap %s: %zu MiB\n", region->cached.name,
+		 region->size / SZ_1M);
 
-	if (IS_ENABLED(CONFIG_ARM64)) {
-		rcar_cma_heap_register_uncached(uncached, uncached_name,
-						heap->name);
-	} else {
-		kfree(uncached_name);
-		kfree(uncached);
-	}
+	if (IS_ENABLED(CONFIG_ARM64))
+		rcar_cma_heap_register_uncached(region, name_size);
 
 	return 0;
 
-err_free_name:
-	kfree(uncached_name);
-err_free_uncached:
-	kfree(uncached);
-err_free_heap:
-	kfree(heap);
 err_free_region:
 	kfree(region);
 
