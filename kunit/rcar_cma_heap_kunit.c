@@ -477,6 +477,12 @@ static void watch_count(struct dma_watch *w, unsigned int *count,
 	w->dir = dir;
 }
 
+/* Devices of no bus see memory where the CPU does. */
+static phys_addr_t watch_phys(dma_addr_t addr)
+{
+	return addr;
+}
+
 static void watch_map_sg(void *data, struct device *dev, struct scatterlist *sgl,
 			 int nents, int ents, enum dma_data_direction dir,
 			 unsigned long attrs)
@@ -518,7 +524,7 @@ static void watch_unmap_phys(void *data, struct device *dev, dma_addr_t addr,
 	struct dma_watch *w = data;
 
 	watch_count(w, attrs & DMA_ATTR_SKIP_CPU_SYNC ? &w->skips : &w->unmaps,
-		    dev, dma_to_phys(dev, addr), size, dir);
+		    dev, watch_phys(addr), size, dir);
 }
 
 static void watch_for_cpu(void *data, struct device *dev, dma_addr_t addr,
@@ -526,7 +532,7 @@ static void watch_for_cpu(void *data, struct device *dev, dma_addr_t addr,
 {
 	struct dma_watch *w = data;
 
-	watch_count(w, &w->for_cpu, dev, dma_to_phys(dev, addr), size, dir);
+	watch_count(w, &w->for_cpu, dev, watch_phys(addr), size, dir);
 }
 
 static void watch_for_device(void *data, struct device *dev, dma_addr_t addr,
@@ -534,7 +540,7 @@ static void watch_for_device(void *data, struct device *dev, dma_addr_t addr,
 {
 	struct dma_watch *w = data;
 
-	watch_count(w, &w->for_device, dev, dma_to_phys(dev, addr), size, dir);
+	watch_count(w, &w->for_device, dev, watch_phys(addr), size, dir);
 }
 
 static void watch_sg_for_cpu(void *data, struct device *dev,

@@ -35,7 +35,7 @@ key_of() { sha256sum | cut -c1-16; }
 # A long command or function: output to LOG, a line of progress at the start and
 # the end and every 30 seconds between, ended with its children after SECONDS.
 run() {
-	local label=$1 limit=$2 log=$3 start=$SECONDS status=0 pid next=30
+	local label=$1 limit=$2 log=$3 start=$SECONDS status=0 pid next=30 never
 	shift 3
 	mkdir -p "$(dirname "$log")"
 	say "$label ..."
@@ -45,8 +45,9 @@ run() {
 	set +m
 	# shellcheck disable=SC2064 # this very pid
 	trap "kill -- -$pid 2>/dev/null; exit 130" INT TERM
+	exec {never}<> <(:) # which nothing is read from: time passes without a process
 	while kill -0 "$pid" 2>/dev/null; do
-		sleep 0.1
+		read -r -t 0.1 -u "$never" || true
 		if [ $((SECONDS - start)) -ge "$limit" ]; then
 			kill -- "-$pid" 2>/dev/null || true
 			say "$label: stopped after its limit of $limit s"
@@ -57,6 +58,7 @@ run() {
 			next=$((next + 30))
 		}
 	done
+	exec {never}>&-
 	wait "$pid" || status=$?
 	trap - INT TERM
 	if [ "$status" -ne 0 ]; then
@@ -442,25 +444,37 @@ skip() {
 }
 
 # What a kernel prints when it finds itself at fault
-splats='WARNING:|BUG:|Oops|Call trace:|possible recursive locking|cut here'
+splats='WARNING:|BUG:|Oops|Call trace:|possible recursive locking|cut here|unreferenced object'
+
+# kunit_results JSON: those of a run of kunit.py. No result is no success, and
+# neither is a test that was skipped: configurations here have all that it asks for.
+kunit_results() {
+	jq -r '
+		def cases($prefix): (.test_cases[]? | .name = $prefix + .name),
+			(.sub_groups[]? | cases($prefix + .name + ": "));
+		.sub_groups[] | cases("")
+		| (if .status == "PASS" then "ok" else "not ok" end) + " - " + .name' "$1"
+}
 
 # Boot a guest for one program: its output, then what became of it, for the awk
 # below.
 run_guest_program() {
-	local status=0 options=() log
+	local status=0 options=() log='' temp
 	while [ "${1#--}" != "$1" ] && [ "$1" != -- ]; do
+		[ "$1" != --log ] || log=$2
 		options+=("$1" "$2")
 		shift 2
 	done
 	[ "$1" != -- ] || shift
-	log=$(mktemp)
+	temp=$(mktemp)
+	[ -n "$log" ] || { log=$temp; options+=(--log "$log"); }
 	echo "@program $*"
-	"$top/scripts/guest" --timeout 300 --log "$log" "${options[@]}" -- "$@" || status=$?
+	"$top/scripts/guest" --timeout 300 "${options[@]}" -- "$@" || status=$?
 	echo "@status $status"
 	grep -E -B 3 -A 20 "$splats" "$log" | sed 's/^/@splat /' || true
 	[ -s "$log" ] || echo '@splat there is no kernel log'
 	echo '@end'
-	rm -f "$log"
+	rm -f "$temp"
 }
 
 # guest_tests: run a program of the guest for each line of stdin, which is

@@ -19,7 +19,7 @@
 #include <linux/dma-heap.h>
 #include <linux/videodev2.h>
 
-#include "../importer/test_importer.h"
+#include "../modules/test_importer.h"
 
 #define PAGE	4096UL
 #define KIB	1024UL

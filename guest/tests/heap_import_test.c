@@ -98,13 +98,13 @@ static int kernel_mapping_is(uint64_t address, const char *type)
 	return is;
 }
 
-/* With spaces around, since one type begins as the other one. */
+/* The linear map's type may be that of tagged memory, which is Normal as well. */
 TEST_F(import, kernel_memory_type)
 {
 	uint64_t address;
 
 	ASSERT_EQ(0, ioctl(self->importer, TEST_IMPORTER_VMAP, &address));
-	EXPECT_EQ(variant->cached, kernel_mapping_is(address, " MEM/NORMAL "));
+	EXPECT_EQ(1, kernel_mapping_is(address, " MEM/NORMAL"));
 	EXPECT_EQ(!variant->cached, kernel_mapping_is(address, " MEM/NORMAL-NC "));
 	EXPECT_EQ(!variant->cached, kernel_mapping_is(address + SIZE - 1, " MEM/NORMAL-NC "));
 	EXPECT_EQ(0, ioctl(self->importer, TEST_IMPORTER_VUNMAP));

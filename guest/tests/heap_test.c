@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -358,6 +359,76 @@ TEST_F(heap, munmap_part)
 	EXPECT_TRUE(filled(mem, MIB, 5));
 	EXPECT_TRUE(filled(mem + 2 * MIB, 4 * MIB, 5 + 2 * MIB));
 	munmap(mem, len);
+	close(fd);
+}
+
+/* Page faults of this process so far. */
+static long faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt + usage.ru_majflt;
+}
+
+/* The pages are there as soon as the mapping is. */
+TEST_F(heap, read_takes_no_fault)
+{
+	int fd = heap_alloc(self->heap, NV12_2160P & -PAGE);
+	unsigned long sum = 0;
+	long before;
+	char *mem;
+
+	ASSERT_GE(fd, 0);
+	mem = map(fd, NV12_2160P & -PAGE, 0);
+	ASSERT_NE(MAP_FAILED, (void *)mem);
+	before = faults();
+	for (size_t at = 0; at < (NV12_2160P & -PAGE); at += PAGE)
+		sum += *(volatile char *)(mem + at);
+	/* One may be for the stack or this code. */
+	EXPECT_LE(faults() - before, 2);
+	EXPECT_EQ(0, sum);
+	munmap(mem, NV12_2160P & -PAGE);
+	close(fd);
+}
+
+/* The largest piece that this process has had of kmalloc(), in a trace. */
+static unsigned long largest_kmalloc(char *text)
+{
+	char *line, *save, *at, pid[16];
+	unsigned long largest = 0, size;
+
+	snprintf(pid, sizeof(pid), "-%d ", getpid());
+	for (line = strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		at = strstr(line, "bytes_alloc=");
+		if (!at || !strstr(line, pid))
+			continue;
+		size = strtoul(at + strlen("bytes_alloc="), NULL, 10);
+		if (size > largest)
+			largest = size;
+	}
+	return largest;
+}
+
+/* What is needed for a buffer does not grow with it. */
+TEST_F(heap, no_page_array)
+{
+	static const char *const events[] = { "kmem/kmalloc", NULL };
+	unsigned long largest;
+	char *text;
+	int fd;
+
+	ASSERT_EQ(0, trace_start(events));
+	fd = heap_alloc(self->heap, NV12_2160P);
+	text = trace_stop();
+	ASSERT_GE(fd, 0);
+	ASSERT_NE(NULL, text);
+	largest = largest_kmalloc(text);
+	free(text);
+	/* The dma-buf, at least; a pointer to each page would be 24 KiB. */
+	EXPECT_GT(largest, 0);
+	EXPECT_LT(largest, PAGE);
 	close(fd);
 }
 
