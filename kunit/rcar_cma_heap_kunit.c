@@ -10,6 +10,7 @@
 #include <linux/bits.h>
 #include <linux/cma.h>
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
@@ -19,18 +20,21 @@
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/iosys-map.h>
+#include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/swiotlb.h>
 #include <linux/tracepoint.h>
+#include <linux/uaccess.h>
 #include <linux/workqueue.h>
 #include <kunit/platform_device.h>
 #include <kunit/static_stub.h>
@@ -977,8 +981,7 @@ static void rcar_cma_heap_uncached_maintenance_test(struct kunit *test)
 
 	/* The first fit: the next buffer will be where this one is. */
 	phys = test_dirty_buffer(test, SZ_64K);
-	w->phys = phys;
-	w->size = SZ_64K;
+	*w = (struct dma_watch) { .phys = phys, .size = SZ_64K };
 	dmabuf = rcar_cma_heap_export(&t->uncached, SZ_64K, O_RDWR);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
 	KUNIT_EXPECT_EQ(test, page_to_phys(test_first_page(test, dmabuf)), phys);
@@ -1534,6 +1537,157 @@ static void rcar_cma_heap_fence_test(struct kunit *test)
 	dma_buf_detach(dmabuf, attachment);
 }
 
+/* The rule, of each size up to where all are alike, without its formula. */
+static void rcar_cma_heap_all_sizes_test(struct kunit *test)
+{
+	for (size_t size = PAGE_SIZE; size <= 9 * SZ_2M; size += PAGE_SIZE) {
+		size_t lost = DIV_ROUND_UP(size, SZ_2M) * SZ_2M - size;
+		size_t align = 8 * lost > size ? SZ_16K : SZ_2M;
+
+		KUNIT_EXPECT_EQ_MSG(test, rcar_cma_heap_align_order(size),
+				    get_order(align), "%zu bytes", size);
+	}
+}
+
+/* A process that is to die gets no memory, and leaves none behind. */
+static void rcar_cma_heap_killed_test(struct kunit *test)
+{
+	const size_t sizes[] = { PAGE_SIZE, 3 * SZ_2M };
+	struct rcar_cma_heap_test *t = test->priv;
+	struct rcar_cma_heap *heaps[] = { &t->heap, &t->uncached };
+	long ret[ARRAY_SIZE(sizes) * ARRAY_SIZE(heaps)];
+
+	sigaddset(&current->pending.signal, SIGKILL);
+	set_tsk_thread_flag(current, TIF_SIGPENDING);
+	for (int i = 0; i < ARRAY_SIZE(ret); i++)
+		ret[i] = PTR_ERR_OR_ZERO(rcar_cma_heap_export(heaps[i % 2],
+							      sizes[i / 2], O_RDWR));
+	sigdelset(&current->pending.signal, SIGKILL);
+	recalc_sigpending();
+
+	for (int i = 0; i < ARRAY_SIZE(ret); i++)
+		KUNIT_EXPECT_EQ(test, ret[i], -EINTR);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->region.used), 0);
+}
+
+#define TEST_THREADS	4
+#define TEST_ROUNDS	64
+
+/**
+ * struct worker - one of several threads that allocate and free
+ * @work:	what runs in it
+ * @heap:	heap to allocate from
+ * @number:	which of them it is, and what it writes
+ * @wrong:	how many buffers did not hold what they should have
+ */
+struct worker {
+	struct work_struct work;
+	struct rcar_cma_heap *heap;
+	u8 number;
+	unsigned int wrong;
+};
+
+/* New memory is zeroed, and nobody else's. */
+static void worker_use(struct worker *w, struct dma_buf *dmabuf)
+{
+	struct iosys_map map;
+
+	if (dma_buf_vmap_unlocked(dmabuf, &map)) {
+		w->wrong++;
+		return;
+	}
+	w->wrong += !!memchr_inv(map.vaddr, 0, dmabuf->size);
+	memset(map.vaddr, w->number, dmabuf->size);
+	cond_resched();
+	w->wrong += !!memchr_inv(map.vaddr, w->number, dmabuf->size);
+	dma_buf_vunmap_unlocked(dmabuf, &map);
+}
+
+static void worker_run(struct work_struct *work)
+{
+	struct worker *w = container_of(work, struct worker, work);
+
+	for (int i = 0; i < TEST_ROUNDS; i++) {
+		size_t size = (1 + (i * w->number) % 31) * PAGE_SIZE;
+		struct dma_buf *dmabuf = rcar_cma_heap_export(w->heap, size, O_RDWR);
+
+		if (IS_ERR(dmabuf)) {
+			w->wrong++;
+			continue;
+		}
+		worker_use(w, dmabuf);
+		test_put(dmabuf);
+	}
+}
+
+static void rcar_cma_heap_concurrent_test(struct kunit *test)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+	struct worker *workers;
+
+	workers = kunit_kcalloc(test, TEST_THREADS, sizeof(*workers), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, workers);
+	for (int i = 0; i < TEST_THREADS; i++) {
+		workers[i].heap = i % 2 ? &t->heap : &t->uncached;
+		workers[i].number = i + 1;
+		INIT_WORK(&workers[i].work, worker_run);
+		queue_work(system_dfl_wq, &workers[i].work);
+	}
+	for (int i = 0; i < TEST_THREADS; i++) {
+		flush_work(&workers[i].work);
+		KUNIT_EXPECT_EQ(test, workers[i].wrong, 0);
+	}
+	/* One thread may still be at the puts of another one. */
+	for (int i = 0; i < 100 && atomic_long_read(&t->region.used); i++)
+		msleep(10);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->region.used), 0);
+}
+
+/* Map a part of a buffer that is full of different words, one for each page. */
+static void test_mmap_part(struct kunit *test, struct dma_buf *dmabuf,
+			   unsigned long first, unsigned long count)
+{
+	unsigned long addr;
+	u32 word;
+
+	addr = kunit_vm_mmap(test, dmabuf->file, 0, count * PAGE_SIZE,
+			     PROT_READ | PROT_WRITE, MAP_SHARED, first * PAGE_SIZE);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	KUNIT_ASSERT_NE(test, addr, 0);
+
+	for (unsigned long i = 0; i < count; i++) {
+		void __user *at = (void __user *)(addr + i * PAGE_SIZE);
+
+		KUNIT_EXPECT_EQ(test, 0, copy_from_user(&word, at, sizeof(word)));
+		KUNIT_EXPECT_EQ(test, word, first + i + 1);
+	}
+	vm_munmap(addr, count * PAGE_SIZE);
+}
+
+/* Whatever part is mapped, and nothing beyond the end. */
+static void rcar_cma_heap_mmap_parts_test(struct kunit *test)
+{
+	const unsigned long pages = SZ_64K / PAGE_SIZE;
+	struct dma_buf *dmabuf = test_export(test, SZ_64K);
+	struct iosys_map map;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_vmap_unlocked(dmabuf, &map));
+	for (unsigned long i = 0; i < pages; i++)
+		*(u32 *)(map.vaddr + i * PAGE_SIZE) = i + 1;
+	dma_buf_vunmap_unlocked(dmabuf, &map);
+
+	for (unsigned long first = 0; first < pages; first++)
+		for (unsigned long count = 1; first + count <= pages; count++)
+			test_mmap_part(test, dmabuf, first, count);
+
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			(long)kunit_vm_mmap(test, dmabuf->file, 0,
+					    SZ_64K + PAGE_SIZE, PROT_READ, MAP_SHARED, 0));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			(long)kunit_vm_mmap(test, dmabuf->file, 0, PAGE_SIZE,
+					    PROT_READ, MAP_SHARED, SZ_64K));
+}
+
 static struct kunit_case rcar_cma_heap_cases[] = {
 	KUNIT_CASE_PARAM(rcar_cma_heap_align_order_test, align_gen_params),
 	KUNIT_CASE_PARAM(rcar_cma_heap_placement_test, align_gen_params),
@@ -1560,6 +1714,10 @@ static struct kunit_case rcar_cma_heap_cases[] = {
 	KUNIT_CASE(rcar_cma_heap_masks_test),
 	KUNIT_CASE(rcar_cma_heap_reach_test),
 	KUNIT_CASE(rcar_cma_heap_late_mask_test),
+	KUNIT_CASE(rcar_cma_heap_all_sizes_test),
+	KUNIT_CASE(rcar_cma_heap_killed_test),
+	KUNIT_CASE(rcar_cma_heap_concurrent_test),
+	KUNIT_CASE(rcar_cma_heap_mmap_parts_test),
 	KUNIT_CASE(rcar_cma_heap_map_own_fails_test),
 #ifdef CONFIG_SWIOTLB
 	KUNIT_CASE(rcar_cma_heap_map_own_error_test),
@@ -1575,6 +1733,57 @@ static struct kunit_suite rcar_cma_heap_suite = {
 };
 
 kunit_test_suite(rcar_cma_heap_suite);
+
+/* The half that is there at boot alone. */
+#ifndef MODULE
+static void __init rcar_cma_heap_region_test(struct kunit *test)
+{
+	const phys_addr_t limit = (phys_addr_t)SZ_4G;
+	const phys_addr_t align = CMA_MIN_ALIGNMENT_BYTES;
+	const phys_addr_t start = ALIGN(memblock_start_of_DRAM(), align);
+	const phys_addr_t end = ALIGN(memblock_end_of_DRAM(), align);
+	const struct {
+		phys_addr_t base, size;
+		const char *says;
+	} cases[] = {
+		{ start, align, NULL },
+		{ start, 2 * align, NULL },
+		{ start + PAGE_SIZE, align, "alignment" },
+		{ start, align + PAGE_SIZE, "alignment" },
+		{ start + align / 2, align, "alignment" },
+		{ limit, align, "4 GiB" },
+		{ limit - align, 2 * align, "4 GiB" },
+		{ end, align, end < limit ? "mem=" : "4 GiB" },
+		{ end - align, 2 * align, end < limit ? "mem=" : "4 GiB" },
+	};
+
+	if (!limit)
+		kunit_skip(test, "addresses have 32 bits");
+	if (start + 2 * align > min(end, limit))
+		kunit_skip(test, "no memory below 4 GiB");
+
+	for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *fault = rcar_cma_rmem_fault(cases[i].base, cases[i].size);
+
+		if (!cases[i].says)
+			KUNIT_EXPECT_NULL_MSG(test, fault, "case %d", i);
+		else if (!fault || !strstr(fault, cases[i].says))
+			KUNIT_FAIL(test, "case %d: %s\n", i, fault ?: "no fault");
+	}
+}
+
+static struct kunit_case __refdata rcar_cma_heap_init_cases[] = {
+	KUNIT_CASE(rcar_cma_heap_region_test),
+	{}
+};
+
+static struct kunit_suite rcar_cma_heap_init_suite = {
+	.name = "rcar_cma_heap_init",
+	.test_cases = rcar_cma_heap_init_cases,
+};
+
+kunit_test_init_section_suite(rcar_cma_heap_init_suite);
+#endif
 
 MODULE_DESCRIPTION("KUnit tests of the R-Car media memory heap");
 MODULE_LICENSE("GPL");

@@ -879,9 +879,17 @@ static bool __init rcar_cma_rmem_is_reusable(unsigned long node)
 	       !of_get_flat_dt_prop(node, "no-map", NULL);
 }
 
-/* What is wrong with a region, and what to write; NULL if it is usable. */
-static const char * __init rcar_cma_rmem_fault(phys_addr_t base,
-					       phys_addr_t size)
+/**
+ * rcar_cma_rmem_fault - what is wrong with a region
+ * @base:	physical address
+ * @size:	size in bytes
+ *
+ * Context: early boot, while memblock is there.
+ *
+ * Return: what to write in the device tree, or NULL if the region is usable.
+ */
+VISIBLE_IF_KUNIT const char * __init rcar_cma_rmem_fault(phys_addr_t base,
+							 phys_addr_t size)
 {
 	if (!IS_ALIGNED(base | size, CMA_MIN_ALIGNMENT_BYTES))
 		return "write base and size as multiples of the alignment";

@@ -66,6 +66,7 @@ struct dma_buf *rcar_cma_heap_export(struct rcar_cma_heap *heap, size_t size,
 				     u32 fd_flags);
 int rcar_cma_heap_map_own(const struct rcar_cma_heap *heap, struct page *page,
 			  size_t size, dma_addr_t *dma_addr);
+const char *rcar_cma_rmem_fault(phys_addr_t base, phys_addr_t size);
 int rcar_cma_heap_map_table(struct device *dev, struct sg_table *table,
 			    enum dma_data_direction dir, unsigned long attrs);
 #endif
