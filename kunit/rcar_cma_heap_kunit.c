@@ -1639,7 +1639,7 @@ static void rcar_cma_heap_concurrent_test(struct kunit *test)
 	}
 	/* One thread may still be at the puts of another one. */
 	for (int i = 0; i < 100 && atomic_long_read(&t->region.used); i++)
-		msleep(10);
+		msleep(20);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->region.used), 0);
 }
 
