@@ -43,6 +43,13 @@ static inline int heap_open(void)
 	return open(path, O_RDWR | O_CLOEXEC);
 }
 
+/* The heap of this name, which is then that of this process, see heap_name(). */
+static inline int heap_open_named(const char *name)
+{
+	setenv("HEAP", name, 1);
+	return heap_open();
+}
+
 /* The dma-buf's descriptor, or -1 and errno. */
 static inline int heap_alloc_flags(int heap, uint64_t len, uint32_t fd_flags)
 {

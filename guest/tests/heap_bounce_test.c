@@ -37,8 +37,7 @@ FIXTURE_VARIANT_ADD(bounce, plain) { .heap = "plain" };
 
 FIXTURE_SETUP(bounce)
 {
-	setenv("HEAP", variant->heap, 1);
-	self->heap = heap_open();
+	self->heap = heap_open_named(variant->heap);
 	ASSERT_GE(self->heap, 0);
 	self->fd = heap_alloc(self->heap, SIZE);
 	ASSERT_GE(self->fd, 0);

@@ -34,13 +34,12 @@ FIXTURE_VARIANT_ADD(fault, uncached) { .heap = "rcar-uncached" };
 
 FIXTURE_SETUP(fault)
 {
-	setenv("HEAP", variant->heap, 1);
 	/* Ordinary allocations as well, and without a stack dump for each. */
 	ASSERT_EQ(0, write_file(FAILSLAB "ignore-gfp-wait", "N"));
 	ASSERT_EQ(0, write_file(FAILSLAB "verbose", "0"));
 	self->nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	ASSERT_GE(self->nth, 0);
-	self->heap = heap_open();
+	self->heap = heap_open_named(variant->heap);
 	ASSERT_GE(self->heap, 0);
 	self->used = cma_pages("used");
 	ASSERT_GE(self->used, 0);

@@ -30,8 +30,7 @@ FIXTURE_VARIANT_ADD(import, uncached) { .heap = "rcar-uncached" };
 
 FIXTURE_SETUP(import)
 {
-	setenv("HEAP", variant->heap, 1);
-	self->heap = heap_open();
+	self->heap = heap_open_named(variant->heap);
 	ASSERT_GE(self->heap, 0);
 	self->used = cma_pages("used");
 	ASSERT_GE(self->used, 0);
