@@ -200,7 +200,7 @@ static void fill_region(void)
 	if (mount("fill", dir, "tmpfs", 0, "size=100%"))
 		ksft_exit_fail_perror("tmpfs");
 	write_zeroes("/tmp/fill/a", mem_info("MemFree:") - 2 * mem_info("CmaFree:"));
-	write_zeroes("/tmp/fill/b", mem_info("MemFree:") - 48 * 1024);
+	write_zeroes("/tmp/fill/b", mem_info("MemFree:") - 96 * 1024);
 	cma = mem_info("CmaFree:");
 	unlink("/tmp/fill/a");
 	ksft_print_msg("tmpfs: %ld KiB of CMA areas are left, %ld KiB elsewhere\n",
