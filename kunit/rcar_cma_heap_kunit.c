@@ -1112,6 +1112,7 @@ static void rcar_cma_heap_uncached_vmap_test(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, page_to_pfn(vmalloc_to_page(vaddr + i)),
 				page_to_pfn(vmalloc_to_page(vaddr)) + (i >> PAGE_SHIFT));
 	dma_buf_vunmap_unlocked(dmabuf, &map);
+	KUNIT_EXPECT_NULL(test, vmalloc_to_page(vaddr));
 }
 
 /* Attach and map once; the errno of the map. */
@@ -1250,6 +1251,10 @@ static void rcar_cma_heap_reach_test(struct kunit *test)
 	/* Behind an IOMMU that translates, nothing of this counts. */
 	*dev->dma_mask = DMA_BIT_MASK(24);
 	KUNIT_EXPECT_FALSE(test, rcar_cma_range_reachable(dev, base, size));
+	/* One with an identity domain does not. */
+	dev->iommu_group = (struct iommu_group *)test;
+	KUNIT_EXPECT_FALSE(test, rcar_cma_range_reachable(dev, base, size));
+	dev->iommu_group = NULL;
 	if (IS_ENABLED(CONFIG_IOMMU_DMA)) {
 		dev_set_dma_iommu(dev);
 		KUNIT_EXPECT_TRUE(test, rcar_cma_range_reachable(dev, base, size));

@@ -98,14 +98,19 @@ static inline const char *region_name(void)
 	return name;
 }
 
-/* A file of the heap's CMA area in debugfs, in pages: "used" or "count". */
-static inline long cma_pages(const char *what)
+/* A file of a CMA area in debugfs, in pages: "used" or "count". */
+static inline long area_pages(const char *area, const char *what)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), "/sys/kernel/debug/cma/%s/%s", region_name(),
-		 what);
+	snprintf(path, sizeof(path), "/sys/kernel/debug/cma/%s/%s", area, what);
 	return read_number(path);
+}
+
+/* That of the heap's region, where its node has no address in its name. */
+static inline long cma_pages(const char *what)
+{
+	return area_pages(region_name(), what);
 }
 
 static inline int write_file(const char *path, const char *text)
