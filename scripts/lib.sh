@@ -165,7 +165,7 @@ apt_root() {
 # C library; made when missing. One written =PACKAGE comes alone. Nothing is
 # installed on this machine.
 foreign_root() {
-	local name=$1 suite=$2 base=$cache/$1 conf
+	local name=$1 suite=$2 base=$cache/foreign/$1 conf
 	mkdir -p "$base"
 	exec 6>"$base/lock" # as in apt_root
 	flock 6
