@@ -716,13 +716,45 @@ run_guest_program() {
 # [OPTION VALUE]... [--] PROGRAM [ARGUMENT]... with options of scripts/guest, in
 # a boot of its own, so that none finds what another one has left. Each result of
 # its TAP becomes one on stdout, and three say how it ended. Status 1 when any
-# failed or there was none.
+# failed or there was none. GUEST_JOBS of them run at once (1), and their results
+# come in order all the same.
 guest_tests() {
+	if [ "${GUEST_JOBS:-1}" -eq 1 ]; then
+		run_guest_programs | judge_guest_programs
+	else
+		run_guest_programs_at_once | judge_guest_programs
+	fi
+}
+
+run_guest_programs() {
 	local line words
 	while read -r line; do
 		read -r -a words <<<"$line"
 		run_guest_program "${words[@]}" </dev/null
-	done | awk '
+	done
+}
+
+run_guest_programs_at_once() {
+	local line dir n=0 next=1 pids=()
+	dir=$(mktemp -d)
+	while read -r line; do
+		n=$((n + 1))
+		run_guest_programs <<<"$line" >"$dir/$n" &
+		pids[n]=$!
+		[ $((n - next)) -lt $((GUEST_JOBS - 1)) ] || show_next
+	done
+	while [ "$next" -le "$n" ]; do show_next; done
+	rm -r "$dir"
+}
+
+show_next() {
+	wait "${pids[next]}"
+	cat "$dir/$next"
+	next=$((next + 1))
+}
+
+judge_guest_programs() {
+	awk '
 	function report(passed, name) {
 		printf "%s - %s: %s\n", passed ? "ok" : "not ok", program, name
 		number++
