@@ -126,8 +126,8 @@ apt_root() {
 	for suite; do
 		kind=deb
 		[ "$suite" = "${suite#src:}" ] || kind='deb-src'
-		dated= # sid's index expires, but a mirror may well be frozen
-		[ "$suite" != sid ] || dated=' check-valid-until=no'
+		dated= # the index of these expires, but a mirror may well be frozen
+		case ${suite#src:} in sid|experimental) dated=' check-valid-until=no' ;; esac
 		printf '%s [arch=%s signed-by=%s%s] %s %s main\n' "$kind" "$arch" \
 			/usr/share/keyrings/debian-archive-keyring.gpg "$dated" \
 			"$(mirror)" "${suite#src:}"
@@ -158,6 +158,68 @@ apt_root() {
 		cp "$dir/sources.list" "$dir/updated"
 	fi
 	printf '%s\n' "$conf"
+}
+
+# foreign_root NAME SUITE PACKAGE...: print the folder in which these packages of
+# another release of Debian are unpacked, with all that they depend on, down to the
+# C library; made when missing. One written =PACKAGE comes alone. Nothing is
+# installed on this machine.
+foreign_root() {
+	local name=$1 suite=$2 base=$cache/foreign/$1 conf
+	mkdir -p "$base"
+	exec 6>"$base/lock" # as in apt_root
+	flock 6
+	if [ "$(cat "$base/done" 2>/dev/null)" != "$*" ]; then
+		conf=$(apt_root "$name" "$(dpkg --print-architecture)" "$suite")
+		rm -rf "$base"/{debs,root}
+		run "unpacking $name of Debian $suite" 600 "$cache/log/$name.log" \
+			unpack_foreign "$conf" "$base" "${@:3}"
+		printf '%s\n' "$*" >"$base/done"
+	fi
+	printf '%s\n' "$base/root"
+}
+
+unpack_foreign() {
+	local conf=$1 base=$2 names=() whole=() all name deb
+	shift 2
+	for name; do
+		case $name in =*) names+=("${name#=}") ;; *) whole+=("$name") ;; esac
+	done
+	if [ ${#whole[@]} -gt 0 ]; then
+		all=$(APT_CONFIG=$conf apt-get -qq -s install "${whole[@]}")
+		mapfile -t -O ${#names[@]} names < <(awk '/^Inst / { print $2 }' <<<"$all")
+	fi
+	mkdir -p "$base/debs" "$base"/root/usr/{bin,lib,lib64,sbin}
+	ln -s usr/{bin,lib,lib64,sbin} "$base/root"
+	cd "$base/debs"
+	APT_CONFIG=$conf apt-get -q download "${names[@]}"
+	for deb in *.deb; do
+		dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink -C "$base/root"
+	done
+	rm -rf "$base/debs"
+}
+
+# wrap_foreign FILE ROOT PROGRAM [NAME=VALUE]... [-- ARGUMENT...]: make FILE a
+# command that runs a program of such a folder, by its own loader and libraries
+wrap_foreign() {
+	local file=$1 root=$2 program loader env=()
+	program=$(readlink -f "$root/usr/bin/$3")
+	loader=$(find "$root"/usr/lib/*-linux-gnu/ -maxdepth 1 -name 'ld-linux*.so.*')
+	shift 3
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		env+=("$1")
+		shift
+	done
+	[ $# -eq 0 ] || shift
+	mkdir -p "$(dirname "$file")"
+	{
+		printf '#!/bin/sh\nexec'
+		printf ' "%s"' env "${env[@]}" "$loader" --library-path "${loader%/*}" \
+			--argv0 "$program" "$program" "$@"
+		printf ' "$@"\n'
+	} >"$file.new"
+	chmod +x "$file.new"
+	mv "$file.new" "$file"
 }
 
 # ---- the kernel: base, and the series on top of it ----
@@ -273,6 +335,127 @@ apply_series() {
 		kgit -C "$repo" worktree remove -f "$am"
 	fi
 	kgit -C "$repo" rev-parse "$ref"
+}
+
+# ---- other states of the kernel, other versions, and its configuration ----
+
+# tree_state TREE: its commit, and what an edit of it has made of that
+tree_state() {
+	local tree=$1 edits
+	edits=$(kgit -C "$tree" diff HEAD)
+	kgit -C "$tree" rev-parse HEAD
+	[ -z "$edits" ] || {
+		printf '%s\n' "$edits"
+		kgit -C "$tree" ls-files -z --others --exclude-standard |
+			(cd "$tree" && xargs -0r sha256sum)
+	}
+}
+
+# go_through REPO COMMIT: bring a second checkout, REPO.steps, to this commit, so that
+# nothing moves that somebody works on. REPO.steps.lock is the caller's to take.
+go_through() {
+	local repo=$1 steps=$1.steps
+	if [ ! -e "$steps/.git" ]; then
+		rm -rf "$steps"
+		kgit -C "$repo" worktree prune
+		kgit -C "$repo" worktree add -q --no-checkout --detach "$steps" refs/rcar/base
+		run "second checkout of the kernel" 600 "$cache/log/steps.log" \
+			kgit -C "$steps" reset -q --hard
+	fi
+	kgit -C "$steps" checkout -q --force --detach "$2"
+}
+
+# named_version: the oldest kernel that the series applies to, as the README says
+named_version() {
+	sed -nE 's/.*applies to Linux ([0-9]+\.[0-9]+).*/\1/p' "$top/README.md" | head -n 1
+}
+
+# versions_of CONF: all versions of the kernel's source that the archive lists,
+# newest first
+versions_of() {
+	APT_CONFIG=$1 apt-cache showsrc --only-source linux |
+		awk '$1 == "Version:" { print $2 }' | sort -urV
+}
+
+# older_than X.Y: of these versions, those of releases before it
+older_than() {
+	awk -v than="$1" '
+		{ split($0, v, /[.~-]/); split(than, t, ".") }
+		v[1] + 0 < t[1] + 0 || (v[1] == t[1] && v[2] + 0 < t[2] + 0)
+	'
+}
+
+# not_older_than X.Y: the others
+not_older_than() {
+	local all
+	all=$(cat)
+	comm -23 <(sort <<<"$all") <(older_than "$1" <<<"$all" | sort) | sort -rV
+}
+
+# source_of CONF VERSION...: fetch the first of these that the archive really
+# has, since its index names some that are gone; print where it is
+source_of() {
+	local conf=$1 version dir
+	shift
+	for version; do
+		dir=$cache/sources/linux-$version
+		mkdir -p "$dir"
+		if [ -z "$(ls "$dir"/*.orig.tar.xz 2>/dev/null)" ]; then
+			(cd "$dir" && APT_CONFIG=$conf run "download of the source of Linux $version" 900 \
+				"$dir/log" apt-get -q source --download-only --tar-only "linux=$version") 2>"$dir/run" || {
+				say "no source of Linux $version: $(grep -m 1 -A 1 '^Err' "$dir/log" | tr '\n' ' ')"
+				rm -r "$dir"
+				continue
+			}
+		fi
+		echo "$dir"
+		return
+	done
+	return 1
+}
+
+# patched_source SOURCE: the whole tree of that kernel, unpacked when missing, with
+# the series applied, in SOURCE/tree
+patched_source() {
+	local dir=$1/tree
+	if [ ! -e "$1/complete" ]; then
+		rm -rf "$dir"
+		mkdir "$dir"
+		run "unpacking all of ${1##*/}" 600 "$1/log" unpack_kernel "$1"/*.orig.tar.xz "$dir" || return
+		touch "$1/complete"
+	fi
+	kgit -C "$dir" reset -q --hard && kgit -C "$dir" clean -fdq &&
+		kgit -C "$dir" apply "$patches"/*.patch
+}
+
+unpack_kernel() {
+	xz -dc -T0 "$1" | tar -x -C "$2" --strip-components=1 && commit_all "$2"
+}
+
+commit_all() {
+	kgit -C "$1" init -q && kgit -C "$1" add -A -f && kgit -C "$1" commit -q -m base
+}
+
+# merge_fragments FILE...: of two lines for one symbol the last counts
+merge_fragments() {
+	awk '
+		/^# CONFIG_.* is not set$/ { last[$2] = $0 }
+		/^CONFIG_/ { s = $0; sub(/=.*/, "", s); last[s] = $0 }
+		END { for (s in last) print last[s] }' "$@"
+}
+
+# check_config CONFIG FRAGMENT: every value asked for must have taken
+check_config() {
+	local want wrong=0
+	while read -r want; do
+		case $want in
+		*=n) ! grep -q "^${want%n}" "$1" && continue ;;
+		*) grep -qxF "$want" "$1" && continue ;;
+		esac
+		echo "$want was asked for, $1 has: $(grep -w "${want%%=*}" "$1" || echo nothing)"
+		wrong=1
+	done < <(sed 's/^# \(CONFIG_.*\) is not set$/\1=n/' "$2")
+	return "$wrong"
 }
 
 # ---- the view: what the series adds, shown at the top level ----
@@ -406,6 +589,58 @@ version_of() {
 }
 
 cover_by_hand() { awk -v mark="$cover_mark" '$0 == mark { exit } { print }' "$1"; }
+
+# ---- what test groups share ----
+
+# The options that compile what the series touches. Those that a patch does not
+# know yet fall away.
+touched_options='CONFIG_ARCH_RENESAS=y
+CONFIG_CMA=y
+CONFIG_DEBUG_FS=y
+CONFIG_DMABUF_HEAPS=y
+CONFIG_DMABUF_HEAPS_CMA=y
+CONFIG_DMABUF_HEAPS_RCAR_CMA=y
+CONFIG_DMABUF_HEAPS_RCAR_CMA_KUNIT_TEST=y
+CONFIG_DMABUF_HEAPS_SYSTEM=y
+CONFIG_DMA_CMA=y
+CONFIG_KUNIT=y
+CONFIG_TRANSPARENT_HUGEPAGE=y'
+
+# once KEY COMMAND...: a success is remembered, by all that it depends on
+once() {
+	local mark=$cache/once/$1
+	shift
+	[ ! -e "$mark" ] || return 0
+	mkdir -p "$cache/once"
+	"$@" && touch "$mark"
+}
+
+# findings_of REGEX LOG PATH...: the lines like that about these files, without
+# line numbers, since a patch moves what Linux is warned of already
+findings_of() {
+	local regex=$1 log=$2
+	shift 2
+	printf '%s\n' "$@" | awk -v log_file="$log" -v regex="$regex" '
+		{ want[$0] }
+		END {
+			while ((getline line < log_file) > 0) {
+				if (line !~ regex)
+					continue
+				sub(/^(Warning|warning): /, "", line)
+				file = line
+				sub(/:.*/, "", file)
+				while (sub(/^\.\.\//, "", file))
+					;
+				for (path in want)
+					if (file == path || index(file, "/" path)) {
+						gsub(/:[0-9.:-]+/, ":", line)
+						sub(/^[^:]*/, path, line)
+						print line
+					}
+			}
+		}
+	' | sort -u
+}
 
 # ---- TAP, as a test group prints it ----
 
