@@ -407,6 +407,80 @@ version_of() {
 
 cover_by_hand() { awk -v mark="$cover_mark" '$0 == mark { exit } { print }' "$1"; }
 
+# ---- another source in the driver's place ----
+
+driver=drivers/dma-buf/heaps/rcar_cma_heap.c
+
+# replace_driver BUILD SOURCE: make looks for a source in its build folder first
+replace_driver() {
+	mkdir -p "$(dirname "$1/$driver")"
+	cmp -s "$2" "$1/$driver" || cp "$2" "$1/$driver"
+}
+
+# compile_driver BUILD SOURCE OBJECT: as the kernel in this build folder was
+# compiled, with SOURCE in the driver's place; what gcc says is printed
+compile_driver() {
+	local build=$1 dir file command
+	dir=$(dirname "$driver") file=$(basename "$driver" .c)
+	command=$(sed -n 's/^savedcmd_[^ ]* := //p' "$build/$dir/.$file.o.cmd" |
+		sed -E 's/ -Wp,-MMD,[^ ]*//; s/ -include [^ ]*\/guest\/faults\/[^ ]*//; s/ -o .*//')
+	[ -n "$command" ] || { echo "$build has no driver"; return 1; }
+	( # a shell of its own, which ends with the lock
+		exec 9>"$build/../lock"
+		flock -s 9
+		cd "$build" && eval "$command" -o '"$3"' -x c '"$2"' 2>&1
+	)
+}
+
+# ---- faults of the driver, by scripts/mutate.d/faults.py ----
+
+faults() { python3 "$top/scripts/mutate.d/faults.py" "$@"; }
+
+# one_fault SOURCE ID: the source with it; the compiler names it as the driver
+one_fault() {
+	printf '#line 1 "%s"\n' "$driver"
+	faults one "$1" "$2"
+}
+
+# all_faults BUILD SOURCE DIR: DIR/driver.c has all faults of DIR/list.json behind
+# a condition, but those that gcc refuses, which DIR/dropped has with the reason
+all_faults() {
+	local build=$1 source=$2 dir=$3 round
+	: >"$dir/dropped"
+	for round in {1..9}; do
+		faults all "$source" <(cut -f1 "$dir/dropped") >"$dir/driver.c" || return
+		compile_driver "$build" "$dir/driver.c" "$dir/driver.o" >"$dir/gcc.log" && return
+		drop_faults "$@" || break
+	done
+	echo "gcc refuses the driver with all faults, round $round:"
+	grep 'error:' "$dir/gcc.log"
+	return 1
+}
+
+# Which of the faults gcc means: it names lines, and one error leads to others.
+drop_faults() {
+	local build=$1 source=$2 dir=$3 id reason suspects found=
+	mapfile -t suspects < <(jq -r --rawfile log "$dir/gcc.log" --rawfile dropped "$dir/dropped" \
+		--arg driver "$driver" '
+		[$log | scan($driver + ":([0-9]+):[0-9]+: (?:error|note)")[0] | tonumber] as $lines |
+		.faults[] | select(.id as $id | $dropped | contains($id) | not) |
+		select(. as $f | any($lines[]; $f.line <= . and . <= $f.last)) | .id' "$dir/list.json")
+	for reason in 'does not compile' 'cannot be selected at run time'; do
+		for id in "${suspects[@]}"; do
+			case $reason in
+			does*) one_fault "$source" "$id" >"$dir/one.c" ;;
+			*) faults all "$source" <(jq -r --arg id "$id" \
+				'.faults[].id | select(. != $id)' "$dir/list.json") >"$dir/one.c" ;;
+			esac
+			compile_driver "$build" "$dir/one.c" "$dir/one.o" >/dev/null && continue
+			printf '%s\t%s\n' "$id" "$reason" >>"$dir/dropped"
+			found=y
+		done
+		[ -z "$found" ] || return 0
+	done
+	return 1
+}
+
 # ---- TAP, as a test group prints it ----
 
 count=0 failed=0
@@ -454,6 +528,34 @@ kunit_results() {
 			(.sub_groups[]? | cases($prefix + .name + ": "));
 		.sub_groups[] | cases("")
 		| (if .status == "PASS" then "ok" else "not ok" end) + " - " + .name' "$1"
+}
+
+# kunit_log_results LOG: what a run of the suite leaves in the kernel's log
+kunit_log_results() {
+	local status=0
+	if grep -E "$splats" "$1" | sed 's/^/# /' | grep .; then
+		echo 'not ok - the kernel found no fault in itself'
+		status=1
+	else
+		echo 'ok - the kernel found no fault in itself'
+	fi
+	said "$1" 'the log names an importer that is out of reach, its mask and the region' \
+		'kunit: refused to map for importer-0: mask 0x[0-9a-f]+, bus limit 0x[0-9a-f]+, region 0x[0-9a-f]+ to 0x[0-9a-f]+' ||
+		status=1
+	said "$1" 'the log names an importer that snoops' \
+		'kunit-uncached: refused to map for importer-0, which snoops CPU caches' ||
+		status=1
+	return "$status"
+}
+
+# said LOG WORDS REGEX: it has such a line
+said() {
+	if grep -qE "$3" "$1"; then
+		echo "ok - $2"
+	else
+		echo "not ok - $2"
+		return 1
+	fi
 }
 
 # Boot a guest for one program: its output, then what became of it, for the awk
