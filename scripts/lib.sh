@@ -417,6 +417,17 @@ replace_driver() {
 	cmp -s "$2" "$1/$driver" || cp "$2" "$1/$driver"
 }
 
+# copy_build BUILD LOCK COPY: no path in a kernel's build folder is its own, so that
+# a copy is as good as a build
+copy_build() ( # a shell of its own, which ends with the lock
+	exec 5>"$2"
+	flock 5
+	[ -e "$1/vmlinux" ] || return 0
+	rm -rf "$3.new"
+	cp -a "$1" "$3.new"
+	mv "$3.new" "$3"
+)
+
 # compile_driver BUILD SOURCE OBJECT: as the kernel in this build folder was
 # compiled, with SOURCE in the driver's place; what gcc says is printed
 compile_driver() {

@@ -652,4 +652,7 @@ def main(verb, path, *rest):
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except (SyntaxError, ValueError) as error:
+        sys.exit(f"faults.py: {error}")
