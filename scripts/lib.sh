@@ -594,13 +594,36 @@ run_guest_program() {
 # [OPTION VALUE]... [--] PROGRAM [ARGUMENT]... with options of scripts/guest, in
 # a boot of its own, so that none finds what another one has left. Each result of
 # its TAP becomes one on stdout, and three say how it ended. Status 1 when any
-# failed or there was none.
+# failed or there was none. GUEST_JOBS of them run at once (1).
 guest_tests() {
-	local line words
+	local dir status=0
+	dir=$(mktemp -d)
+	run_guest_programs "$dir" | judge_guest_programs || status=$?
+	rm -r "$dir"
+	return "$status"
+}
+
+# run_guest_programs DIR: what comes of each, in order
+run_guest_programs() {
+	local line words n=0 next=1 pids=()
 	while read -r line; do
+		n=$((n + 1))
 		read -r -a words <<<"$line"
-		run_guest_program "${words[@]}" </dev/null
-	done | awk '
+		run_guest_program "${words[@]}" </dev/null >"$1/$n" &
+		pids[n]=$!
+		[ $((n - next + 1)) -lt "${GUEST_JOBS:-1}" ] || show_next "$1"
+	done
+	while [ "$next" -le "$n" ]; do show_next "$1"; done
+}
+
+show_next() {
+	wait "${pids[next]}"
+	cat "$1/$next"
+	next=$((next + 1))
+}
+
+judge_guest_programs() {
+	awk '
 	function report(passed, name) {
 		printf "%s - %s: %s\n", passed ? "ok" : "not ok", program, name
 		number++

@@ -231,21 +231,26 @@ static inline size_t vivid_frame_size(int camera)
 	return (format.fmt.pix.sizeimage + PAGE - 1) & -PAGE;
 }
 
+/* Load one of guest/modules. */
+static inline int module_load(const char *name)
+{
+	char path[64];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "/mnt/modules/%s.ko", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	ret = syscall(SYS_finit_module, fd, "", 0);
+	close(fd);
+	return ret;
+}
+
 /* A device of the test importer, whose module is loaded if need be, or -1. */
 static inline int importer_open(void)
 {
-	int module;
-
-	if (access("/dev/test_importer", F_OK)) {
-		module = open("/mnt/modules/test_importer.ko", O_RDONLY | O_CLOEXEC);
-		if (module < 0)
-			return -1;
-		if (syscall(SYS_finit_module, module, "", 0)) {
-			close(module);
-			return -1;
-		}
-		close(module);
-	}
+	if (access("/dev/test_importer", F_OK) && module_load("test_importer"))
+		return -1;
 	return open("/dev/test_importer", O_RDWR | O_CLOEXEC);
 }
 

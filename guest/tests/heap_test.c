@@ -591,7 +591,7 @@ TEST_F(heap, descriptor_in_flight)
  * A buffer of the whole region dirties all of it, so every later buffer is
  * memory that has been used.
  */
-TEST_F(heap, zeroed)
+TEST_F_TIMEOUT(heap, zeroed, 120)
 {
 	static const size_t sizes[] = {
 		PAGE, 64 * KIB, 2 * MIB - PAGE, 2 * MIB, 2 * MIB + PAGE, NV12_2160P,
@@ -728,7 +728,7 @@ TEST_F(heap, exhaustion)
 	}
 }
 
-TEST_F(heap, concurrent)
+TEST_F_TIMEOUT(heap, concurrent, 120)
 {
 	enum { PROCESSES = 8, ROUNDS = 40 };
 	int status;
