@@ -594,31 +594,40 @@ run_guest_program() {
 # [OPTION VALUE]... [--] PROGRAM [ARGUMENT]... with options of scripts/guest, in
 # a boot of its own, so that none finds what another one has left. Each result of
 # its TAP becomes one on stdout, and three say how it ended. Status 1 when any
-# failed or there was none. GUEST_JOBS of them run at once (1).
+# failed or there was none. GUEST_JOBS of them run at once (1), and their results
+# come in order all the same.
 guest_tests() {
-	local dir status=0
-	dir=$(mktemp -d)
-	run_guest_programs "$dir" | judge_guest_programs || status=$?
-	rm -r "$dir"
-	return "$status"
+	if [ "${GUEST_JOBS:-1}" -eq 1 ]; then
+		run_guest_programs | judge_guest_programs
+	else
+		run_guest_programs_at_once | judge_guest_programs
+	fi
 }
 
-# run_guest_programs DIR: what comes of each, in order
 run_guest_programs() {
-	local line words n=0 next=1 pids=()
+	local line words
+	while read -r line; do
+		read -r -a words <<<"$line"
+		run_guest_program "${words[@]}" </dev/null
+	done
+}
+
+run_guest_programs_at_once() {
+	local line dir n=0 next=1 pids=()
+	dir=$(mktemp -d)
 	while read -r line; do
 		n=$((n + 1))
-		read -r -a words <<<"$line"
-		run_guest_program "${words[@]}" </dev/null >"$1/$n" &
+		run_guest_programs <<<"$line" >"$dir/$n" &
 		pids[n]=$!
-		[ $((n - next + 1)) -lt "${GUEST_JOBS:-1}" ] || show_next "$1"
+		[ $((n - next)) -lt $((GUEST_JOBS - 1)) ] || show_next
 	done
-	while [ "$next" -le "$n" ]; do show_next "$1"; done
+	while [ "$next" -le "$n" ]; do show_next; done
+	rm -r "$dir"
 }
 
 show_next() {
 	wait "${pids[next]}"
-	cat "$1/$next"
+	cat "$dir/$next"
 	next=$((next + 1))
 }
 
