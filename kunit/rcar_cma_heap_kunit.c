@@ -1359,6 +1359,36 @@ static void rcar_cma_heap_map_table_fails_test(struct kunit *test)
 	}
 }
 
+/* For the stub, which has no argument for it. */
+static unsigned long attrs_of_map;
+
+static int note_map_attrs(struct device *dev, struct sg_table *table,
+			  enum dma_data_direction dir, unsigned long attrs)
+{
+	attrs_of_map = attrs;
+
+	return dma_map_sgtable(dev, table, dir, attrs);
+}
+
+/*
+ * All mappings of a buffer share cache lines, which the DMA API's debugging is told:
+ * where swiotlb is active it does not look for them, so that it would not notice.
+ */
+static void rcar_cma_heap_map_attrs_test(struct kunit *test)
+{
+	struct rcar_cma_heap_test *t = test->priv;
+	struct dma_buf *uncached = test_export_from(test, &t->uncached, SZ_64K);
+	struct device *dev = test_numbered_importer(test, 0);
+
+	kunit_activate_static_stub(test, rcar_cma_heap_map_table, note_map_attrs);
+	KUNIT_EXPECT_EQ(test, test_map_once(test, test_export(test, SZ_64K), dev), 0);
+	KUNIT_EXPECT_EQ(test, attrs_of_map, DMA_ATTR_DEBUGGING_IGNORE_CACHELINES);
+
+	KUNIT_EXPECT_EQ(test, test_map_once(test, uncached, dev), 0);
+	KUNIT_EXPECT_EQ(test, attrs_of_map, DMA_ATTR_DEBUGGING_IGNORE_CACHELINES |
+					    DMA_ATTR_SKIP_CPU_SYNC);
+}
+
 /**
  * struct race - one end of a CPU access, by another thread
  * @work:	the call
@@ -1772,6 +1802,7 @@ static struct kunit_case rcar_cma_heap_cases[] = {
 	KUNIT_CASE(rcar_cma_heap_map_own_error_test),
 #endif
 	KUNIT_CASE(rcar_cma_heap_map_table_fails_test),
+	KUNIT_CASE(rcar_cma_heap_map_attrs_test),
 	{}
 };
 
