@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What heaps of Renesas R-Car media memory promise beyond what any heap does, see
- * Documentation/userspace-api/dma-buf-heaps.rst. The environment variable HEAP
- * names one of them; without it the tests run over "rcar" and "rcar-uncached".
+ * Documentation/userspace-api/dma-buf-heaps.rst. The tests run over the heaps of
+ * all regions in the device tree; -v selects one.
  *
- * Each test leaves as much of the region free as it has found.
+ * Each test leaves as much of the region free as it has found. Nobody else should
+ * allocate from it meanwhile.
  */
 
+#include "kselftest_harness.h"
 #include "heap_util.h"
 
+#define REGIONS		"/sys/firmware/devicetree/base/reserved-memory"
+#define COMPATIBLE	"renesas,rcar-media-memory"
 #define UNCACHED	"-uncached"
+#define MOST_REGIONS	16
 #define KILLS		20
 
 FIXTURE(rcar) {
@@ -21,95 +26,76 @@ FIXTURE(rcar) {
 	size_t size;	/* of the region */
 	long free;	/* pages of it at the start */
 	bool all_free;	/* none of it is in use then */
-	char area[128];	/* folder of its CMA area */
 };
 
 FIXTURE_VARIANT(rcar) {
-	char name[NAME_MAX + 1];
+	const char *name;
+	const char *twin;	/* of the other heap of the region */
+	const char *area;	/* the region's CMA area, which is named as its node */
 };
 
 static long area_pages(const char *area, const char *what)
 {
-	char path[256], text[32];
+	char path[NAME_MAX + 64], text[32];
 
-	snprintf(path, sizeof(path), "%s/%s", area, what);
+	snprintf(path, sizeof(path), "/sys/kernel/mm/cma/%s/%s", area, what);
 	if (read_text(path, text, sizeof(text)))
 		return -1;
 
 	return atol(text);
 }
 
-/*
- * The area is named as the region's node in the device tree, with the unit
- * address that the heap's name leaves out.
- */
-static bool find_area(const char *region, char *area, size_t room)
-{
-	const char *areas = "/sys/kernel/mm/cma";
-	const size_t len = strlen(region);
-	struct dirent *entry;
-	bool found = false;
-	DIR *dir;
-
-	dir = opendir(areas);
-	if (!dir)
-		return false;
-	while (!found && (entry = readdir(dir))) {
-		found = !strncmp(entry->d_name, region, len) &&
-			(!entry->d_name[len] || entry->d_name[len] == '@');
-		if (found)
-			snprintf(area, room, "%s/%.64s", areas, entry->d_name);
-	}
-	closedir(dir);
-
-	return found;
-}
-
 FIXTURE_SETUP(rcar)
 {
-	char name[NAME_MAX + sizeof(UNCACHED)], *suffix;
-
 	self->heap = heap_open(variant->name);
-	if (self->heap < 0 && errno == ENOENT)
-		SKIP(return, "no heap %s", variant->name);
+	if (self->heap < 0 && (errno == EACCES || errno == EPERM))
+		SKIP(return, NO_PRIVILEGE);
 	ASSERT_GE(self->heap, 0);
+	self->twin = heap_open(variant->twin);
 
-	snprintf(name, sizeof(name), "%s", variant->name);
-	suffix = strstr(name, UNCACHED);
-	if (suffix)
-		*suffix = 0;
-	if (!find_area(name, self->area, sizeof(self->area)))
-		SKIP(return, "no CMA area %s in sysfs", name);
-	if (!suffix)
-		strcat(name, UNCACHED);
-	self->twin = heap_open(name);
-
+	self->free = area_pages(variant->area, "available_pages");
+	if (self->free < 0)
+		SKIP(return, "no CMA area %s in sysfs", variant->area);
 	self->page = page_size();
-	self->size = area_pages(self->area, "total_pages") * self->page;
-	self->free = area_pages(self->area, "available_pages");
-	ASSERT_GE(self->free, 0);
+	self->size = area_pages(variant->area, "total_pages") * self->page;
 	self->all_free = self->free * self->page == self->size;
 	self->importer = importer_open();
 	self->fds = count_fds();
-	ASSERT_GT(self->size, 16 * MIB);
+	ASSERT_GT(self->fds, 0);
 }
 
 FIXTURE_TEARDOWN(rcar)
 {
 	trace_stop();
 	EXPECT_EQ(self->fds, count_fds());
-	EXPECT_EQ(self->free, area_pages(self->area, "available_pages"));
+	EXPECT_EQ(self->free, area_pages(variant->area, "available_pages"));
 }
 
-#define EXPECT_FAILS(error, call)	EXPECT_EQ(error, (call) == -1 ? errno : 0)
-
 /* Pages that are in use since the start of the test. */
-#define EXPECT_USED(pages)						\
-	EXPECT_EQ((long)(pages),					\
-		  self->free - area_pages(self->area, "available_pages"))
+#define USED	(self->free - area_pages(variant->area, "available_pages"))
+#define EXPECT_USED(pages)	EXPECT_EQ((long)(pages), USED)
+#define ASSERT_USED(pages)	ASSERT_EQ((long)(pages), USED)
 
 /* What keeps tests of the whole region from being possible. */
 #define OTHERS		"others have memory of the region"
+
+/*
+ * Take memory that is free, but for pages that others have there for the time being.
+ * One that is in use at the very moment cannot be moved.
+ */
+static int alloc_free_memory(int heap, size_t len)
+{
+	int tries, fd;
+
+	for (tries = 0; tries < 100; tries++) {
+		fd = heap_alloc(heap, len);
+		if (fd >= 0 || errno != ENOMEM)
+			break;
+		usleep(10000);
+	}
+
+	return fd;
+}
 
 static __u64 wanted_alignment(size_t size)
 {
@@ -151,9 +137,10 @@ TEST_F_TIMEOUT(rcar, contiguous_and_aligned, 120)
 	first = heap_alloc(self->heap, self->page);
 	ASSERT_GE(first, 0);
 	for (n = 0; n < ARRAY_SIZE(sizes); n++) {
-		/* In a small region, as many as there is room for. */
-		fd = heap_alloc(self->heap, sizes[n]);
-		if (fd < 0 && errno == ENOMEM && self->size < 64 * MIB)
+		/* As many as there is room for. */
+		fd = alloc_free_memory(self->heap, sizes[n]);
+		if (fd < 0 && errno == ENOMEM &&
+		    (self->size < 64 * MIB || !self->all_free))
 			break;
 		ASSERT_GE(fd, 0);
 		size = lseek(fd, 0, SEEK_END);
@@ -168,6 +155,7 @@ TEST_F_TIMEOUT(rcar, contiguous_and_aligned, 120)
 		}
 		EXPECT_LE(mapping.start + mapping.size, 1ULL << 32);
 	}
+	EXPECT_GT(n, 1UL);
 	for (i = 0; i < n; i++)
 		close(fds[i]);
 	close(first);
@@ -243,12 +231,14 @@ TEST_F_TIMEOUT(rcar, whole_region, 120)
 
 	if (!self->all_free)
 		SKIP(return, OTHERS);
-	fd = heap_alloc(self->heap, self->size);
+	fd = alloc_free_memory(self->heap, self->size);
 	ASSERT_GE(fd, 0);
 	EXPECT_USED(self->size / self->page);
 	EXPECT_FAILS(ENOMEM, heap_alloc(self->heap, self->page));
-	if (self->twin >= 0)
+	if (self->twin >= 0) {
 		EXPECT_FAILS(ENOMEM, heap_alloc(self->twin, self->page));
+		EXPECT_FAILS(ENOMEM, heap_alloc(self->twin, self->size));
+	}
 	close(fd);
 	EXPECT_USED(0);
 }
@@ -258,17 +248,16 @@ TEST_F_TIMEOUT(rcar, full_of_buffers, 120)
 {
 	const size_t each = self->size / 64 / (2 * MIB) * (2 * MIB) ?: 2 * MIB;
 	const int max = self->size / each;
-	int fds[max + 1], n, twin;
+	int fds[max], n, twin;
 
 	if (!self->all_free)
 		SKIP(return, OTHERS);
-	for (n = 0; n <= max; n++) {
-		fds[n] = heap_alloc(self->heap, each);
-		if (fds[n] < 0)
-			break;
+	for (n = 0; n < max; n++) {
+		fds[n] = alloc_free_memory(self->heap, each);
+		ASSERT_GE(fds[n], 0) {
+			TH_LOG("buffer %d of %d: %s", n, max, strerror(errno));
+		}
 	}
-	EXPECT_EQ(ENOMEM, errno);
-	ASSERT_EQ(max, n);
 	EXPECT_USED(max * (each / self->page));
 	EXPECT_FAILS(ENOMEM, heap_alloc(self->heap, each));
 
@@ -309,7 +298,7 @@ TEST_F_TIMEOUT(rcar, zeroed_for_twin, 120)
 	heaps[0] = self->heap;
 	heaps[1] = self->twin;
 	for (round = 0; round < 3; round++) {
-		fd = heap_alloc(heaps[round % 2], size);
+		fd = alloc_free_memory(heaps[round % 2], size);
 		ASSERT_GE(fd, 0);
 		mem = buffer_map(fd, size, 0);
 		ASSERT_NE(MAP_FAILED, mem);
@@ -325,24 +314,91 @@ TEST_F_TIMEOUT(rcar, zeroed_for_twin, 120)
 /* Not a page is lost; the fixture's teardown looks once more. */
 TEST_F_TIMEOUT(rcar, killed_while_allocating, 300)
 {
+	const size_t size = heap_largest(self->heap, self->size / 2);
 	int killed;
 
-	killed = heap_kill_many(self->heap, self->size / 2, KILLS);
-	TH_LOG("%d of %d were killed while they allocated", killed, KILLS);
-	EXPECT_GT(killed, KILLS / 4);
-	EXPECT_USED(0);
+	ASSERT_GT(size, 0UL);
+	killed = heap_kill_many(self->heap, size, KILLS);
+	TH_LOG("%d of %d were killed while they allocated %zu KiB", killed,
+	       KILLS, size / KIB);
+	ASSERT_GE(killed, 0);
+	ASSERT_USED(0);
+	if (killed < KILLS / 4)
+		SKIP(return, "only %d of %d were killed in time", killed, KILLS);
+}
+
+static int is_region(const struct dirent *entry)
+{
+	char path[sizeof(REGIONS) + NAME_MAX + 16], compatible[64] = "";
+
+	snprintf(path, sizeof(path), "%s/%s/compatible", REGIONS, entry->d_name);
+
+	return !read_text(path, compatible, sizeof(compatible)) &&
+	       !strcmp(compatible, COMPATIBLE);
+}
+
+static bool is_heap(const char *name)
+{
+	char path[sizeof(HEAP_DIR) + 1 + NAME_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", HEAP_DIR, name);
+
+	return !access(path, F_OK);
+}
+
+/*
+ * The heap of a node has its name without the unit address. Where that is taken it
+ * has the whole, and where several nodes share it, it is not for us to see whose the
+ * heap of the short name is.
+ */
+static bool name_heap(char *name, struct dirent **regions, int n, int nth)
+{
+	const char *node = regions[nth]->d_name;
+	const size_t len = strcspn(node, "@");
+	int i, same = 0;
+
+	snprintf(name, NAME_MAX + 1, "%s", node);
+	if (is_heap(name))
+		return true;
+
+	for (i = 0; i < n; i++)
+		same += strcspn(regions[i]->d_name, "@") == len &&
+			!strncmp(regions[i]->d_name, node, len);
+	name[len] = 0;
+
+	return same == 1 && is_heap(name);
 }
 
 int main(int argc, char **argv)
 {
-	const char *only = getenv("HEAP");
+	static FIXTURE_VARIANT(rcar) variants[2 * MOST_REGIONS];
+	struct dirent **regions;
+	int i, n, heaps = 0;
 
-	if (only) {
-		heap_add_run(&_rcar_fixture_object, only);
-	} else {
-		heap_add_run(&_rcar_fixture_object, "rcar");
-		heap_add_run(&_rcar_fixture_object, "rcar" UNCACHED);
+	n = scandir(REGIONS, &regions, is_region, alphasort);
+	if (n > MOST_REGIONS)
+		ksft_exit_fail_msg("%d regions are more than %d\n", n, MOST_REGIONS);
+	for (i = 0; i < n; i++) {
+		char name[NAME_MAX + 1], uncached[NAME_MAX + 1];
+
+		if (!name_heap(name, regions, n, i))
+			continue;
+		snprintf(uncached, sizeof(uncached), "%.200s" UNCACHED, name);
+		variants[heaps].name = strdup(name);
+		variants[heaps].twin = strdup(uncached);
+		variants[heaps++].area = regions[i]->d_name;
+		if (!is_heap(uncached))
+			continue;
+		variants[heaps].name = variants[heaps - 1].twin;
+		variants[heaps].twin = variants[heaps - 1].name;
+		variants[heaps++].area = regions[i]->d_name;
 	}
+	if (!heaps) {
+		ksft_print_header();
+		ksft_exit_skip("no heap of a region " COMPATIBLE "\n");
+	}
+	for (i = 0; i < heaps; i++)
+		HEAP_VARIANT_ADD(rcar, variants[i].name, &variants[i]);
 
 	return test_harness_run(argc, argv);
 }
