@@ -153,8 +153,8 @@ FIXTURE_VARIANT_ADD(refused, size) {
 };
 
 FIXTURE_VARIANT_ADD(refused, above_4g) {
-	.name = "high", .address = 0x140000000,
-	.line = "rcar_cma_heap: high@140000000: refused: write reg or alloc-ranges below 4 GiB",
+	.name = "high", .address = 0x110000000,
+	.line = "rcar_cma_heap: high@110000000: refused: write reg or alloc-ranges below 4 GiB",
 };
 
 FIXTURE_VARIANT_ADD(refused, across_4g) {
