@@ -24,6 +24,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/module.h>
+#include <linux/pgtable.h>
 #include <linux/platform_device.h>
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
@@ -1766,6 +1767,216 @@ static void rcar_cma_heap_mmap_parts_test(struct kunit *test)
 					    PROT_READ, MAP_SHARED, SZ_64K));
 }
 
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+/* An address whose PMDs agree with those of a buffer, and which nothing else is at. */
+#define TEST_ADDR	SZ_1G
+/* 3 whole PMDs of it, and some of a fourth. */
+#define TEST_HUGE_SIZE	(4 * PMD_SIZE - SZ_64K)
+
+struct huge_case {
+	const char *what;
+	bool uncached;
+};
+
+static const struct huge_case huge_cases[] = {
+	{ "cached", false },
+	{ "uncached", true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(huge, huge_cases, what);
+
+static struct dma_buf *test_export_huge(struct kunit *test)
+{
+	const struct huge_case *c = test->param_value;
+	struct rcar_cma_heap_test *t = test->priv;
+	struct dma_buf *dmabuf;
+
+	if (t->region.size < TEST_HUGE_SIZE)
+		kunit_skip(test, "the default CMA area is too small");
+
+	dmabuf = test_export_from(test, c->uncached ? &t->uncached : &t->heap,
+				  TEST_HUGE_SIZE);
+	if (PMD_SIZE > SZ_2M)
+		kunit_skip(test, "no buffer is aligned to a PMD of larger pages");
+	KUNIT_ASSERT_TRUE(test, IS_ALIGNED(page_to_phys(test_first_page(test, dmabuf)),
+					   PMD_SIZE));
+
+	return dmabuf;
+}
+
+static void test_map_at(struct kunit *test, struct dma_buf *dmabuf,
+			unsigned long addr, size_t size, size_t offset)
+{
+	KUNIT_ASSERT_EQ(test, addr,
+			kunit_vm_mmap(test, dmabuf->file, addr, size,
+				      PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_FIXED_NOREPLACE, offset));
+}
+
+/*
+ * The size of the entry that maps an address, or 0. If there is one it has to be to
+ * that byte of the buffer, writable, and of the memory type of the whole mapping.
+ */
+static size_t test_entry_size(struct kunit *test, struct dma_buf *dmabuf,
+			      unsigned long addr, size_t offset)
+{
+	unsigned long first = page_to_pfn(test_first_page(test, dmabuf));
+	struct follow_pfnmap_args args = { .address = addr };
+	pgprot_t prot = __pgprot(0);
+	bool found;
+
+	mmap_read_lock(current->mm);
+	args.vma = vma_lookup(current->mm, addr);
+	found = args.vma && !follow_pfnmap_start(&args);
+	if (found) {
+		prot = args.vma->vm_page_prot;
+		follow_pfnmap_end(&args);
+	}
+	mmap_read_unlock(current->mm);
+	if (!found)
+		return 0;
+
+	KUNIT_EXPECT_EQ(test, args.pfn, first + (offset >> PAGE_SHIFT));
+	KUNIT_EXPECT_TRUE(test, args.writable);
+	KUNIT_EXPECT_TRUE(test, args.special);
+#ifdef CONFIG_ARM64
+	KUNIT_EXPECT_EQ(test, pgprot_val(args.pgprot) & PTE_ATTRINDX_MASK,
+			pgprot_val(prot) & PTE_ATTRINDX_MASK);
+#endif
+
+	return -args.addr_mask;
+}
+
+/* Write to the buffer through the mapping. */
+static void test_touch(struct kunit *test, unsigned long addr)
+{
+	KUNIT_ASSERT_EQ(test, 0, put_user(addr, (unsigned long __user *)addr));
+}
+
+/* A whole PMD is one entry, made by the first access; what is beyond is there. */
+static void rcar_cma_heap_huge_test(struct kunit *test)
+{
+	struct dma_buf *dmabuf = test_export_huge(test);
+	size_t offset;
+
+	test_map_at(test, dmabuf, TEST_ADDR, TEST_HUGE_SIZE, 0);
+	for (offset = 0; offset + PMD_SIZE <= TEST_HUGE_SIZE; offset += PMD_SIZE) {
+		unsigned long addr = TEST_ADDR + offset;
+
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, addr, offset), 0);
+		test_touch(test, addr + PMD_SIZE / 2);
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, addr, offset),
+				PMD_SIZE);
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf,
+						      addr + PMD_SIZE - PAGE_SIZE,
+						      offset + PMD_SIZE - PAGE_SIZE),
+				PMD_SIZE);
+	}
+	for (; offset < TEST_HUGE_SIZE; offset += PAGE_SIZE)
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, TEST_ADDR + offset,
+						      offset), PAGE_SIZE);
+	vm_munmap(TEST_ADDR, TEST_HUGE_SIZE);
+}
+
+/* Pages before and after the only whole PMD, of a part of the buffer. */
+static void rcar_cma_heap_huge_part_test(struct kunit *test)
+{
+	const size_t start = PMD_SIZE - 3 * PAGE_SIZE;
+	const size_t size = PMD_SIZE + 5 * PAGE_SIZE;
+	struct dma_buf *dmabuf = test_export_huge(test);
+	size_t offset;
+
+	test_map_at(test, dmabuf, TEST_ADDR + start, size, start);
+	for (offset = start; offset < start + size; offset += PAGE_SIZE) {
+		bool whole = offset >= PMD_SIZE && offset < 2 * PMD_SIZE;
+
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, TEST_ADDR + offset,
+						      offset), whole ? 0 : PAGE_SIZE);
+	}
+	test_touch(test, TEST_ADDR + PMD_SIZE);
+	KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, TEST_ADDR + PMD_SIZE,
+					      PMD_SIZE), PMD_SIZE);
+	vm_munmap(TEST_ADDR + start, size);
+}
+
+/* Where address and memory do not agree, all pages are there at once. */
+static void rcar_cma_heap_huge_misfit_test(struct kunit *test)
+{
+	struct dma_buf *dmabuf = test_export_huge(test);
+	const unsigned long addr = TEST_ADDR + PAGE_SIZE;
+	size_t offset;
+
+	test_map_at(test, dmabuf, addr, TEST_HUGE_SIZE, 0);
+	for (offset = 0; offset < TEST_HUGE_SIZE; offset += PAGE_SIZE)
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, addr + offset,
+						      offset), PAGE_SIZE);
+	vm_munmap(addr, TEST_HUGE_SIZE);
+}
+
+/* Of a PMD that lost a page the others come back with the next access to one. */
+static void rcar_cma_heap_huge_split_test(struct kunit *test)
+{
+	const unsigned long hole = TEST_ADDR + PMD_SIZE + 7 * PAGE_SIZE;
+	struct dma_buf *dmabuf = test_export_huge(test);
+	unsigned long word;
+	size_t offset;
+
+	test_map_at(test, dmabuf, TEST_ADDR, TEST_HUGE_SIZE, 0);
+	for (offset = 0; offset < 3 * PMD_SIZE; offset += PAGE_SIZE)
+		test_touch(test, TEST_ADDR + offset);
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(hole, PAGE_SIZE));
+
+	KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, TEST_ADDR, 0), PMD_SIZE);
+	KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, TEST_ADDR + 2 * PMD_SIZE,
+					      2 * PMD_SIZE), PMD_SIZE);
+	for (offset = PMD_SIZE; offset < 2 * PMD_SIZE; offset += PAGE_SIZE)
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, TEST_ADDR + offset,
+						      offset), 0);
+
+	/* On either side of the hole, which are two mappings now. */
+	test_touch(test, hole - PAGE_SIZE);
+	test_touch(test, hole + PAGE_SIZE);
+	for (offset = PMD_SIZE; offset < 2 * PMD_SIZE; offset += PAGE_SIZE) {
+		unsigned long addr = TEST_ADDR + offset;
+		unsigned long __user *at = (unsigned long __user *)addr;
+
+		if (addr == hole) {
+			KUNIT_EXPECT_EQ(test, -EFAULT, put_user(1UL, at));
+			continue;
+		}
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, addr, offset),
+				PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, 0, get_user(word, at));
+		KUNIT_EXPECT_EQ(test, word, addr);
+		test_touch(test, addr);
+	}
+	vm_munmap(TEST_ADDR, TEST_HUGE_SIZE);
+}
+
+/* mmap() itself chooses an address that agrees, with any offset in the buffer. */
+static void rcar_cma_heap_huge_address_test(struct kunit *test)
+{
+	static const size_t offsets[] = { 0, SZ_64K, PMD_SIZE - SZ_64K, PMD_SIZE };
+	struct dma_buf *dmabuf = test_export_huge(test);
+
+	/* A page that is mapped before makes the next address an odd one. */
+	for (int i = 0; i < ARRAY_SIZE(offsets); i++) {
+		const size_t size = TEST_HUGE_SIZE - offsets[i];
+		unsigned long addr, odd;
+
+		odd = kunit_vm_mmap(test, dmabuf->file, 0, PAGE_SIZE, PROT_READ,
+				    MAP_SHARED, 0);
+		KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(odd));
+		addr = kunit_vm_mmap(test, dmabuf->file, 0, size,
+				     PROT_READ | PROT_WRITE, MAP_SHARED, offsets[i]);
+		KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+		KUNIT_EXPECT_EQ(test, addr % PMD_SIZE, offsets[i] % PMD_SIZE);
+		vm_munmap(addr, size);
+		vm_munmap(odd, PAGE_SIZE);
+	}
+}
+#endif /* CONFIG_ARCH_SUPPORTS_PMD_PFNMAP */
+
 static struct kunit_case rcar_cma_heap_cases[] = {
 	KUNIT_CASE_PARAM(rcar_cma_heap_align_order_test, align_gen_params),
 	KUNIT_CASE_PARAM(rcar_cma_heap_placement_test, align_gen_params),
@@ -1797,6 +2008,13 @@ static struct kunit_case rcar_cma_heap_cases[] = {
 	KUNIT_CASE(rcar_cma_heap_wait_killed_test),
 	KUNIT_CASE(rcar_cma_heap_concurrent_test),
 	KUNIT_CASE(rcar_cma_heap_mmap_parts_test),
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+	KUNIT_CASE_PARAM(rcar_cma_heap_huge_test, huge_gen_params),
+	KUNIT_CASE_PARAM(rcar_cma_heap_huge_part_test, huge_gen_params),
+	KUNIT_CASE_PARAM(rcar_cma_heap_huge_misfit_test, huge_gen_params),
+	KUNIT_CASE_PARAM(rcar_cma_heap_huge_split_test, huge_gen_params),
+	KUNIT_CASE_PARAM(rcar_cma_heap_huge_address_test, huge_gen_params),
+#endif
 	KUNIT_CASE(rcar_cma_heap_map_own_fails_test),
 #ifdef CONFIG_SWIOTLB
 	KUNIT_CASE(rcar_cma_heap_map_own_error_test),

@@ -594,10 +594,10 @@ cover_by_hand() { awk -v mark="$cover_mark" '$0 == mark { exit } { print }' "$1"
 
 driver=drivers/dma-buf/heaps/rcar_cma_heap.c
 
-# replace_driver BUILD SOURCE: make looks for a source in its build folder first
-replace_driver() {
-	mkdir -p "$(dirname "$1/$driver")"
-	cmp -s "$2" "$1/$driver" || cp "$2" "$1/$driver"
+# replace_source BUILD FILE SOURCE: make looks for a file in its build folder first
+replace_source() {
+	mkdir -p "$(dirname "$1/$2")"
+	cmp -s "$3" "$1/$2" || cp "$3" "$1/$2"
 }
 
 # copy_build BUILD LOCK COPY: no path in a kernel's build folder is its own, so that

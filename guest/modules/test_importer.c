@@ -20,6 +20,7 @@
 #include <linux/of.h>
 #include <linux/of_device.h>
 #include <linux/platform_device.h>
+#include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -146,6 +147,34 @@ static int test_importer_vmap(struct test_importer *importer, u64 __user *addres
 	return ret;
 }
 
+static u64 test_importer_sum_words(u64 sum, const void *mem, size_t size)
+{
+	const u64 *word = mem;
+	size_t i;
+
+	for (i = 0; i < size / sizeof(*word); i++)
+		sum = sum * 31 + word[i];
+
+	return sum;
+}
+
+static int test_importer_sum(struct test_importer *importer, u64 __user *result)
+{
+	u64 sums[2] = { };
+	struct scatterlist *sg;
+	int i;
+
+	if (!importer->table || iosys_map_is_null(&importer->vmap))
+		return -EINVAL;
+
+	sums[0] = test_importer_sum_words(0, importer->vmap.vaddr,
+					  importer->attachment->dmabuf->size);
+	for_each_sgtable_sg(importer->table, sg, i)
+		sums[1] = test_importer_sum_words(sums[1], sg_virt(sg), sg->length);
+
+	return copy_to_user(result, sums, sizeof(sums)) ? -EFAULT : 0;
+}
+
 static int test_importer_set_mask(struct device *dev, unsigned long bits)
 {
 	if (!bits || bits > 64)
@@ -182,6 +211,8 @@ static long test_importer_do(struct test_importer *importer, unsigned int cmd,
 		return test_importer_vmap(importer, (u64 __user *)arg);
 	case TEST_IMPORTER_VUNMAP:
 		return test_importer_vunmap(importer);
+	case TEST_IMPORTER_SUM:
+		return test_importer_sum(importer, (u64 __user *)arg);
 	default:
 		return -ENOTTY;
 	}
@@ -274,6 +305,7 @@ static const struct file_operations test_importer_fops = {
 	.open = test_importer_open,
 	.release = test_importer_release,
 	.unlocked_ioctl = test_importer_ioctl,
+	.compat_ioctl = test_importer_ioctl,
 };
 
 static struct miscdevice test_importer_misc = {

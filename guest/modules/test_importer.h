@@ -20,5 +20,11 @@
 /* Map for the kernel; the argument points to a __u64 that is given the address. */
 #define TEST_IMPORTER_VMAP		_IO('R', 0x87)
 #define TEST_IMPORTER_VUNMAP		_IO('R', 0x88)
+/*
+ * Sum up the buffer as the kernel has it mapped, and as the device; the argument
+ * points to two __u64. For each word of 64 bits the sum is that so far times 31, and
+ * the word added.
+ */
+#define TEST_IMPORTER_SUM		_IO('R', 0x89)
 
 #endif /* TEST_IMPORTER_H */

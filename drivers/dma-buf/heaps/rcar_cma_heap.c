@@ -45,6 +45,8 @@
 #include <linux/of_fdt.h>
 #include <linux/of_platform.h>
 #include <linux/of_reserved_mem.h>
+#include <linux/pagemap.h>
+#include <linux/pgtable.h>
 #include <linux/platform_device.h>
 #include <linux/scatterlist.h>
 #include <linux/sched/signal.h>
@@ -368,22 +370,115 @@ static int rcar_cma_buffer_end_cpu_access(struct dma_buf *dmabuf,
 	return 0;
 }
 
+static unsigned long rcar_cma_vma_pfn(const struct vm_area_struct *vma,
+				      unsigned long addr)
+{
+	struct rcar_cma_buffer *buffer = vma->vm_private_data;
+
+	return page_to_pfn(buffer->page) + linear_page_index(vma, addr);
+}
+
+/* Can one entry map the PMD_SIZE from @addr on, which is a multiple of that? */
+static bool rcar_cma_vma_fits_pmd(const struct vm_area_struct *vma,
+				  unsigned long addr)
+{
+	return addr >= vma->vm_start && addr + PMD_SIZE <= vma->vm_end &&
+	       IS_ALIGNED(PFN_PHYS(rcar_cma_vma_pfn(vma, addr)), PMD_SIZE);
+}
+
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+static vm_fault_t rcar_cma_vma_huge_fault(struct vm_fault *vmf,
+					  unsigned int order)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long addr = ALIGN_DOWN(vmf->address, PMD_SIZE);
+
+	if (order != PMD_ORDER || !rcar_cma_vma_fits_pmd(vma, addr))
+		return VM_FAULT_FALLBACK;
+
+	return vmf_insert_pfn_pmd(vmf, rcar_cma_vma_pfn(vma, addr),
+				  vmf->flags & FAULT_FLAG_WRITE);
+}
+#endif
+
+/*
+ * Where the mm has no huge entry: a part of its 2 MiB has been unmapped, moved or
+ * protected, or the process has forbidden itself huge pages. Such a fault brings all
+ * of the PMD that is in the VMA, as the huge one would have.
+ */
+static vm_fault_t rcar_cma_vma_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long pmd = ALIGN_DOWN(vmf->address, PMD_SIZE);
+	unsigned long addr = max(pmd, vma->vm_start);
+	unsigned long end = min(pmd + PMD_SIZE, vma->vm_end);
+	vm_fault_t ret;
+
+	ret = vmf_insert_pfn(vma, vmf->address, rcar_cma_vma_pfn(vma, vmf->address));
+
+	/* Entries that are there stay. Others are not what the fault is about. */
+	for (; ret == VM_FAULT_NOPAGE && addr < end; addr += PAGE_SIZE)
+		if (vmf_insert_pfn(vma, addr, rcar_cma_vma_pfn(vma, addr)) !=
+		    VM_FAULT_NOPAGE)
+			break;
+
+	return ret;
+}
+
+static const struct vm_operations_struct rcar_cma_vm_ops = {
+	.fault = rcar_cma_vma_fault,
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+	.huge_fault = rcar_cma_vma_huge_fault,
+#endif
+};
+
+static int rcar_cma_vma_remap(struct vm_area_struct *vma, unsigned long start,
+			      unsigned long end)
+{
+	if (start == end)
+		return 0;
+
+	return remap_pfn_range(vma, start, rcar_cma_vma_pfn(vma, start),
+			       end - start, vma->vm_page_prot);
+}
+
+/*
+ * Pages are mapped here, since to insert them by faults costs many times that. Where
+ * address and memory agree modulo PMD_SIZE, this is for what lies before and after
+ * the whole PMDs alone. Those take a fault each, and no page table.
+ */
 static int rcar_cma_buffer_mmap(struct dma_buf *dmabuf,
 				struct vm_area_struct *vma)
 {
 	struct rcar_cma_buffer *buffer = dmabuf->priv;
+	unsigned long start, end;
+	int ret;
 
 	/* Copies of a buffer that devices write to are of no use to anyone. */
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 
+	/* The dma-buf core has checked that the range lies in the buffer. */
+	vma->vm_private_data = buffer;
+	vma->vm_ops = &rcar_cma_vm_ops;
+	/* Those of remap_pfn_range(), in case that there is nothing to remap. */
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
 	if (buffer->heap->uncached)
 		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
 
-	/* The dma-buf core has checked that the range lies in the buffer. */
-	return remap_pfn_range(vma, vma->vm_start,
-			       page_to_pfn(buffer->page) + vma->vm_pgoff,
-			       vma->vm_end - vma->vm_start, vma->vm_page_prot);
+	start = ALIGN(vma->vm_start, PMD_SIZE);
+	end = ALIGN_DOWN(vma->vm_end, PMD_SIZE);
+	if (!IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) ||
+	    !rcar_cma_vma_fits_pmd(vma, start)) {
+		start = vma->vm_end;
+		end = vma->vm_end;
+	}
+
+	ret = rcar_cma_vma_remap(vma, vma->vm_start, start);
+	if (ret)
+		return ret;
+
+	return rcar_cma_vma_remap(vma, end, vma->vm_end);
 }
 
 /* A mapping of its own for memory that the linear map does not hold, or not so. */
@@ -667,6 +762,7 @@ VISIBLE_IF_KUNIT struct dma_buf *rcar_cma_heap_export(struct rcar_cma_heap *heap
 					&rcar_cma_buffer_ops;
 	exp_info.size = size;
 	exp_info.flags = fd_flags;
+	exp_info.huge_mmap = IS_ALIGNED(page_to_phys(buffer->page), PMD_SIZE);
 	exp_info.priv = buffer;
 	dmabuf = dma_buf_export(&exp_info);
 	if (IS_ERR(dmabuf))
