@@ -50,6 +50,9 @@ static long faults(void)
 	return usage.ru_minflt + usage.ru_majflt;
 }
 
+/* This many may be for the stack or the code of what is measured. */
+#define OTHER_FAULTS	3
+
 /* Each word has a value of its own, that depends on the seed. */
 static uint64_t value_of(uint64_t seed, size_t at)
 {
@@ -160,7 +163,7 @@ TEST_F(map, faults_of_a_frame)
 	}
 	before = faults();
 	fill(mem, SIZE, 0, 1);
-	EXPECT_LE(faults() - before, (long)(SIZE / PMD));
+	EXPECT_LE(faults() - before, (long)(SIZE / PMD) + OTHER_FAULTS);
 	before = faults();
 	fill(mem, SIZE, 0, 2);
 	EXPECT_EQ(0, faults() - before);
@@ -179,7 +182,7 @@ TEST_F(map, read_then_write)
 	for (size_t at = 0; at < SIZE; at += PAGE)
 		sum += mem[at];
 	fill(mem, SIZE, 0, 3);
-	EXPECT_LE(faults() - before, 2 * (long)(SIZE / PMD));
+	EXPECT_LE(faults() - before, 2 * (long)(SIZE / PMD) + OTHER_FAULTS);
 	EXPECT_TRUE(all_agree(self, 3));
 	munmap(mem, SIZE);
 }
@@ -481,10 +484,10 @@ TEST_F(map, process_without_huge_pages)
 	before = faults();
 	for (size_t at = 0; at < SIZE; at += PAGE)
 		sum += mem[at];
-	EXPECT_LE(faults() - before, (long)(SIZE / PMD));
+	EXPECT_LE(faults() - before, (long)(SIZE / PMD) + OTHER_FAULTS);
 	before = faults();
 	fill(mem, SIZE, 0, 180);
-	EXPECT_LE(faults() - before, (long)(SIZE / PMD * PAGES));
+	EXPECT_LE(faults() - before, (long)(SIZE / PMD * PAGES) + OTHER_FAULTS);
 	EXPECT_TRUE(all_agree(self, 180));
 }
 
