@@ -329,6 +329,8 @@ static void rcar_cma_heap_vmap_test(struct kunit *test)
 	/* The linear map serves where it holds the memory. */
 	KUNIT_EXPECT_EQ(test, is_vmalloc_addr(map.vaddr),
 			!!PageHighMem(test_first_page(test, dmabuf)));
+	/* Without highmem nobody would miss it. */
+	KUNIT_EXPECT_NOT_NULL(test, dmabuf->ops->vunmap);
 	dma_buf_vunmap_unlocked(dmabuf, &again);
 
 	/* Still mapped. */
@@ -689,7 +691,7 @@ static void test_access(struct kunit *test, struct dma_watch *w,
 /* An importer of its own name; the end of the test removes it. */
 static struct device *test_numbered_importer(struct kunit *test, unsigned int i)
 {
-	char name[16];
+	char name[24];
 
 	snprintf(name, sizeof(name), "importer-%u", i);
 

@@ -54,6 +54,12 @@ TEST_F(user, allocates_from_region)
 	SET("region", "0");
 }
 
+/* A page of it takes no more than that, though buffers are given out in fours. */
+TEST_F(user, region_of_single_pages)
+{
+	EXPECT_EQ(0, cma_pages("order_per_bit"));
+}
+
 TEST_F(user, without_region)
 {
 	SET("buffer", "1");

@@ -994,7 +994,7 @@ VISIBLE_IF_KUNIT const char * __init rcar_cma_rmem_fault(phys_addr_t base,
 	 * Not every importer could be refused later: the DU attaches with 40
 	 * bits and lets the VSP, which has 32, map the pages once more.
 	 */
-	if (base + size > SZ_4G)
+	if ((u64)base + size > SZ_4G)
 		return "write reg or alloc-ranges below 4 GiB, where bus masters reach it";
 
 	if (!memblock_is_region_memory(base, size))
