@@ -36,6 +36,7 @@
 #include <linux/err.h>
 #include <linux/highmem.h>
 #include <linux/init.h>
+#include <linux/io.h>
 #include <linux/iommu-dma.h>
 #include <linux/iosys-map.h>
 #include <linux/memblock.h>
@@ -481,25 +482,28 @@ static int rcar_cma_buffer_mmap(struct dma_buf *dmabuf,
 	return rcar_cma_vma_remap(vma, end, vma->vm_end);
 }
 
-/* A mapping of its own for memory that the linear map does not hold, or not so. */
+/*
+ * A mapping of its own for memory that the linear map does not hold, or not so. vmap()
+ * would want an array of the pages, and map each.
+ */
 static void *rcar_cma_buffer_vmap_pages(struct rcar_cma_buffer *buffer,
 					pgprot_t prot)
 {
-	unsigned long i, count = buffer->size >> PAGE_SHIFT;
-	struct page **pages;
-	void *vaddr;
+	struct vm_struct *area;
+	unsigned long start;
 
-	pages = kvmalloc_objs(*pages, count);
-	if (!pages)
+	area = get_vm_area(buffer->size, VM_IOREMAP);
+	if (!area)
 		return NULL;
 
-	for (i = 0; i < count; i++)
-		pages[i] = buffer->page + i;
+	start = (unsigned long)area->addr;
+	if (vmap_page_range(start, start + buffer->size,
+			    page_to_phys(buffer->page), prot)) {
+		free_vm_area(area);
+		return NULL;
+	}
 
-	vaddr = vmap(pages, count, VM_MAP, prot);
-	kvfree(pages);
-
-	return vaddr;
+	return area->addr;
 }
 
 /* The dma-buf core counts mappings and calls this for the first one alone. */
@@ -653,8 +657,11 @@ static int rcar_cma_heap_clear(struct page *page, unsigned long count)
 		if (fatal_signal_pending(current))
 			return -EINTR;
 
-		for (i = 0; i < batch; i++)
-			clear_highpage(page + i);
+		if (PageHighMem(page))
+			for (i = 0; i < batch; i++)
+				clear_highpage(page + i);
+		else
+			clear_pages(page_address(page), batch);
 		cond_resched();
 
 		page += batch;
@@ -762,7 +769,8 @@ VISIBLE_IF_KUNIT struct dma_buf *rcar_cma_heap_export(struct rcar_cma_heap *heap
 					&rcar_cma_buffer_ops;
 	exp_info.size = size;
 	exp_info.flags = fd_flags;
-	exp_info.huge_mmap = IS_ALIGNED(page_to_phys(buffer->page), PMD_SIZE);
+	exp_info.huge_mmap = size >= PMD_SIZE &&
+			     IS_ALIGNED(page_to_phys(buffer->page), PMD_SIZE);
 	exp_info.priv = buffer;
 	dmabuf = dma_buf_export(&exp_info);
 	if (IS_ERR(dmabuf))
