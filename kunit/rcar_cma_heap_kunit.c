@@ -1387,8 +1387,9 @@ static void rcar_cma_heap_map_attrs_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, attrs_of_map, DMA_ATTR_DEBUGGING_IGNORE_CACHELINES);
 
 	KUNIT_EXPECT_EQ(test, test_map_once(test, uncached, dev), 0);
-	KUNIT_EXPECT_EQ(test, attrs_of_map, DMA_ATTR_DEBUGGING_IGNORE_CACHELINES |
-					    DMA_ATTR_SKIP_CPU_SYNC);
+	KUNIT_EXPECT_EQ(test, attrs_of_map,
+			DMA_ATTR_DEBUGGING_IGNORE_CACHELINES |
+			DMA_ATTR_SKIP_CPU_SYNC);
 }
 
 /**
