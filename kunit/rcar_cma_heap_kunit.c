@@ -1381,15 +1381,15 @@ static void rcar_cma_heap_map_attrs_test(struct kunit *test)
 {
 	struct rcar_cma_heap_test *t = test->priv;
 	struct dma_buf *uncached = test_export_from(test, &t->uncached, SZ_64K);
+	const unsigned long overlaps = DMA_ATTR_DEBUGGING_IGNORE_CACHELINES;
 	struct device *dev = test_numbered_importer(test, 0);
 
 	kunit_activate_static_stub(test, rcar_cma_heap_map_table, note_map_attrs);
 	KUNIT_EXPECT_EQ(test, test_map_once(test, test_export(test, SZ_64K), dev), 0);
-	KUNIT_EXPECT_EQ(test, attrs_of_map, DMA_ATTR_DEBUGGING_IGNORE_CACHELINES);
+	KUNIT_EXPECT_EQ(test, attrs_of_map, overlaps);
 
 	KUNIT_EXPECT_EQ(test, test_map_once(test, uncached, dev), 0);
-	KUNIT_EXPECT_EQ(test, attrs_of_map, DMA_ATTR_DEBUGGING_IGNORE_CACHELINES |
-					    DMA_ATTR_SKIP_CPU_SYNC);
+	KUNIT_EXPECT_EQ(test, attrs_of_map, overlaps | DMA_ATTR_SKIP_CPU_SYNC);
 }
 
 /**

@@ -55,6 +55,7 @@
 #include <linux/slab.h>
 #include <linux/swiotlb.h>
 #include <linux/vmalloc.h>
+#include <linux/wordpart.h>
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 
@@ -1002,7 +1003,7 @@ VISIBLE_IF_KUNIT const char * __init rcar_cma_rmem_fault(phys_addr_t base,
 	 * Not every importer could be refused later: the DU attaches with 40
 	 * bits and lets the VSP, which has 32, map the pages once more.
 	 */
-	if ((u64)base + size > SZ_4G)
+	if (upper_32_bits(base + size - 1))
 		return "write reg or alloc-ranges below 4 GiB, where bus masters reach it";
 
 	if (!memblock_is_region_memory(base, size))

@@ -233,8 +233,7 @@ TEST_F_TIMEOUT(heap, contiguous, 120)
 		TH_LOG("%zu bytes are in pieces", len);
 	}
 	if (error)
-		SKIP(return, "the importer does not take its buffers: %s",
-		     strerror(error));
+		SKIP(return, IMPORTER_REFUSES, strerror(error));
 }
 
 /* A mapping of a part is that part of the buffer. */
@@ -621,8 +620,7 @@ TEST_F(heap, sync_of_imported)
 	ASSERT_EQ(0, bad);
 	ASSERT_NE(EFAULT, error);
 	if (error)
-		SKIP(return, "the importer does not take its buffers: %s",
-		     strerror(error));
+		SKIP(return, IMPORTER_REFUSES, strerror(error));
 }
 
 /*
@@ -796,7 +794,7 @@ static int fill_heap(int heap, int *fds, int max, size_t *total)
 
 TEST_F_TIMEOUT(heap, exhaustion, 600)
 {
-	size_t total, again = 0;
+	size_t total, size, again = 0;
 	struct rlimit limit;
 	int fds[MOST_FDS], n, i, max;
 
@@ -817,10 +815,13 @@ TEST_F_TIMEOUT(heap, exhaustion, 600)
 		TH_LOG("%s", strerror(errno));
 	}
 
-	/* What one of them gives back is there for the next one. */
+	/* What one of them gives back, the largest, is there for the next one. */
+	size = lseek(fds[0], 0, SEEK_END);
 	close(fds[0]);
-	fds[0] = heap_alloc(self->heap, self->page);
-	ASSERT_GE(fds[0], 0);
+	fds[0] = heap_alloc(self->heap, size);
+	ASSERT_GE(fds[0], 0) {
+		TH_LOG("%zu bytes: %s", size, strerror(errno));
+	}
 	while (n--)
 		close(fds[n]);
 

@@ -337,15 +337,6 @@ static int is_region(const struct dirent *entry)
 	       !strcmp(compatible, COMPATIBLE);
 }
 
-static bool is_heap(const char *name)
-{
-	char path[sizeof(HEAP_DIR) + 1 + NAME_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", HEAP_DIR, name);
-
-	return !access(path, F_OK);
-}
-
 /*
  * The heap of a node has its name without the unit address. Where that is taken it
  * has the whole, and where several nodes share it, it is not for us to see whose the
@@ -358,7 +349,7 @@ static bool name_heap(char *name, struct dirent **regions, int n, int nth)
 	int i, same = 0;
 
 	snprintf(name, NAME_MAX + 1, "%s", node);
-	if (is_heap(name))
+	if (heap_exists(name))
 		return true;
 
 	for (i = 0; i < n; i++)
@@ -366,7 +357,7 @@ static bool name_heap(char *name, struct dirent **regions, int n, int nth)
 			!strncmp(regions[i]->d_name, node, len);
 	name[len] = 0;
 
-	return same == 1 && is_heap(name);
+	return same == 1 && heap_exists(name);
 }
 
 int main(int argc, char **argv)
@@ -387,7 +378,7 @@ int main(int argc, char **argv)
 		variants[heaps].name = strdup(name);
 		variants[heaps].twin = strdup(uncached);
 		variants[heaps++].area = regions[i]->d_name;
-		if (!is_heap(uncached))
+		if (!heap_exists(uncached))
 			continue;
 		variants[heaps].name = variants[heaps - 1].twin;
 		variants[heaps].twin = variants[heaps - 1].name;

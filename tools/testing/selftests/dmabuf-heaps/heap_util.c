@@ -96,6 +96,26 @@ static int write_text(const char *path, const char *text)
 	return n == (ssize_t)len ? 0 : -1;
 }
 
+static const char *heap_path(const char *name)
+{
+	static char path[sizeof(HEAP_DIR) + 1 + NAME_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", HEAP_DIR, name);
+
+	return path;
+}
+
+/**
+ * heap_exists - is there a heap of this name
+ * @name:	name of its node
+ *
+ * Return: true if there is, whoever may open it.
+ */
+bool heap_exists(const char *name)
+{
+	return !access(heap_path(name), F_OK);
+}
+
 /**
  * heap_open - open a heap
  * @name:	name of its node
@@ -104,11 +124,7 @@ static int write_text(const char *path, const char *text)
  */
 int heap_open(const char *name)
 {
-	char path[sizeof(HEAP_DIR) + 1 + NAME_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", HEAP_DIR, name);
-
-	return open(path, O_RDWR | O_CLOEXEC);
+	return open(heap_path(name), O_RDWR | O_CLOEXEC);
 }
 
 /**

@@ -34,6 +34,7 @@ __u64 now_us(void);
 int read_text(const char *path, char *text, size_t room);
 
 /* Heaps and their buffers */
+bool heap_exists(const char *name);
 int heap_open(const char *name);
 bool heap_is_system(const char *name);
 int heap_alloc_flags(int heap, __u64 len, __u32 fd_flags);
@@ -70,6 +71,7 @@ int trace_mapping(int importer, int fd, struct mapping *mapping);
 
 /* Reasons to skip a test */
 #define NO_IMPORTER	"nothing to import into: modprobe vivid allocators=1"
+#define IMPORTER_REFUSES "the importer does not take its buffers: %s"
 #define NO_TRACE	"no events in /sys/kernel/tracing, to see addresses by"
 #define NO_PRIVILEGE	"may not open it: run as root"
 
