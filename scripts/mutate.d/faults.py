@@ -142,6 +142,10 @@ class Parser:
             self.take()
             self.skip("(", ")")
             return self.node("sizeof", start)
+        if self.peek() == "(" and self.peek(1) in TYPES:
+            while self.take().text != ")":
+                pass
+            return self.node("cast", start, None, (self.unary(),))
         return self.postfix()
 
     def postfix(self):
@@ -178,7 +182,7 @@ class Parser:
             inner = self.expression()
             self.take(")")
             if self.kind() in ("name", "number", "string"):
-                raise SyntaxError(f"a cast at offset {start}")
+                raise SyntaxError(f"a cast to a named type at offset {start}")
             return self.node("parens", start, None, (inner,))
         kind = self.take().kind
         if kind == "op":
@@ -222,7 +226,7 @@ class Parser:
         if word == "for":
             self.take()
             self.take("(")
-            first = self.expression()
+            first = self.node("nothing", start) if self.peek() == ";" else self.expression()
             self.take(";")
             condition = self.expression()
             self.take(";")
@@ -271,6 +275,9 @@ class Parser:
         """A braced initialiser: its entries, each with the value as its part."""
         start, parts = self.take("{").start, []
         while self.peek() != "}":
+            if self.kind() == "directive":
+                self.take()
+                continue
             entry = self.tokens[self.at].start
             if self.peek() == "{":
                 self.skip("{", "}")
