@@ -610,8 +610,12 @@ static void watch_stop(void *w)
 /* Watch until the end of the test. The compiler compares the prototypes. */
 static struct dma_watch *watch_start(struct kunit *test)
 {
-	struct dma_watch *w = kunit_kzalloc(test, sizeof(*w), GFP_KERNEL);
+	struct dma_watch *w;
 
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "no tracepoints: set CONFIG_ENABLE_DEFAULT_TRACERS");
+
+	w = kunit_kzalloc(test, sizeof(*w), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, w);
 	w->size = SIZE_MAX;
 
@@ -627,8 +631,7 @@ static struct dma_watch *watch_start(struct kunit *test)
 	for_each_kernel_tracepoint(watch_find, NULL);
 	for (int i = 0; i < ARRAY_SIZE(watch_probes); i++)
 		if (!watch_probes[i].tp)
-			kunit_skip(test, "no tracepoint %s: set CONFIG_ENABLE_DEFAULT_TRACERS",
-				   watch_probes[i].name);
+			kunit_skip(test, "no tracepoint %s", watch_probes[i].name);
 
 	for (int i = 0; i < ARRAY_SIZE(watch_probes); i++)
 		KUNIT_ASSERT_EQ(test, 0,
@@ -1816,8 +1819,8 @@ static struct kunit_suite rcar_cma_heap_suite = {
 
 kunit_test_suite(rcar_cma_heap_suite);
 
-/* The half that is there at boot alone. */
-#ifndef MODULE
+/* The half that is there at boot alone. It asks memblock, which not all keep. */
+#if !defined(MODULE) && defined(CONFIG_ARCH_KEEP_MEMBLOCK)
 static void __init rcar_cma_heap_region_test(struct kunit *test)
 {
 	const phys_addr_t limit = (phys_addr_t)SZ_4G;
