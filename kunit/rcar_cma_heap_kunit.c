@@ -611,8 +611,12 @@ static void watch_stop(void *w)
 /* Watch until the end of the test. The compiler compares the prototypes. */
 static struct dma_watch *watch_start(struct kunit *test)
 {
-	struct dma_watch *w = kunit_kzalloc(test, sizeof(*w), GFP_KERNEL);
+	struct dma_watch *w;
 
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "no tracepoints: set CONFIG_ENABLE_DEFAULT_TRACERS");
+
+	w = kunit_kzalloc(test, sizeof(*w), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, w);
 	w->size = SIZE_MAX;
 
@@ -628,8 +632,7 @@ static struct dma_watch *watch_start(struct kunit *test)
 	for_each_kernel_tracepoint(watch_find, NULL);
 	for (int i = 0; i < ARRAY_SIZE(watch_probes); i++)
 		if (!watch_probes[i].tp)
-			kunit_skip(test, "no tracepoint %s: set CONFIG_ENABLE_DEFAULT_TRACERS",
-				   watch_probes[i].name);
+			kunit_skip(test, "no tracepoint %s", watch_probes[i].name);
 
 	for (int i = 0; i < ARRAY_SIZE(watch_probes); i++)
 		KUNIT_ASSERT_EQ(test, 0,
@@ -1817,12 +1820,12 @@ static void test_map_at(struct kunit *test, struct dma_buf *dmabuf,
 
 /*
  * The size of the entry that maps an address, or 0. If there is one it has to be to
- * that byte of the buffer, writable, and of the memory type of the whole mapping.
+ * that byte of the buffer whose first page this is, writable, and of the memory type
+ * of the whole mapping.
  */
-static size_t test_entry_size(struct kunit *test, struct dma_buf *dmabuf,
+static size_t test_entry_size(struct kunit *test, unsigned long first,
 			      unsigned long addr, size_t offset)
 {
-	unsigned long first = page_to_pfn(test_first_page(test, dmabuf));
 	struct follow_pfnmap_args args = { .address = addr };
 	pgprot_t prot = __pgprot(0);
 	bool found;
@@ -1859,23 +1862,24 @@ static void test_touch(struct kunit *test, unsigned long addr)
 static void rcar_cma_heap_huge_test(struct kunit *test)
 {
 	struct dma_buf *dmabuf = test_export_huge(test);
+	const unsigned long first = page_to_pfn(test_first_page(test, dmabuf));
 	size_t offset;
 
 	test_map_at(test, dmabuf, TEST_ADDR, TEST_HUGE_SIZE, 0);
 	for (offset = 0; offset + PMD_SIZE <= TEST_HUGE_SIZE; offset += PMD_SIZE) {
 		unsigned long addr = TEST_ADDR + offset;
 
-		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, addr, offset), 0);
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, first, addr, offset), 0);
 		test_touch(test, addr + PMD_SIZE / 2);
-		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, addr, offset),
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, first, addr, offset),
 				PMD_SIZE);
-		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf,
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, first,
 						      addr + PMD_SIZE - PAGE_SIZE,
 						      offset + PMD_SIZE - PAGE_SIZE),
 				PMD_SIZE);
 	}
 	for (; offset < TEST_HUGE_SIZE; offset += PAGE_SIZE)
-		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, TEST_ADDR + offset,
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, first, TEST_ADDR + offset,
 						      offset), PAGE_SIZE);
 	vm_munmap(TEST_ADDR, TEST_HUGE_SIZE);
 }
@@ -1886,17 +1890,18 @@ static void rcar_cma_heap_huge_part_test(struct kunit *test)
 	const size_t start = PMD_SIZE - 3 * PAGE_SIZE;
 	const size_t size = PMD_SIZE + 5 * PAGE_SIZE;
 	struct dma_buf *dmabuf = test_export_huge(test);
+	const unsigned long first = page_to_pfn(test_first_page(test, dmabuf));
 	size_t offset;
 
 	test_map_at(test, dmabuf, TEST_ADDR + start, size, start);
 	for (offset = start; offset < start + size; offset += PAGE_SIZE) {
 		bool whole = offset >= PMD_SIZE && offset < 2 * PMD_SIZE;
 
-		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, TEST_ADDR + offset,
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, first, TEST_ADDR + offset,
 						      offset), whole ? 0 : PAGE_SIZE);
 	}
 	test_touch(test, TEST_ADDR + PMD_SIZE);
-	KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, TEST_ADDR + PMD_SIZE,
+	KUNIT_EXPECT_EQ(test, test_entry_size(test, first, TEST_ADDR + PMD_SIZE,
 					      PMD_SIZE), PMD_SIZE);
 	vm_munmap(TEST_ADDR + start, size);
 }
@@ -1905,12 +1910,13 @@ static void rcar_cma_heap_huge_part_test(struct kunit *test)
 static void rcar_cma_heap_huge_misfit_test(struct kunit *test)
 {
 	struct dma_buf *dmabuf = test_export_huge(test);
+	const unsigned long first = page_to_pfn(test_first_page(test, dmabuf));
 	const unsigned long addr = TEST_ADDR + PAGE_SIZE;
 	size_t offset;
 
 	test_map_at(test, dmabuf, addr, TEST_HUGE_SIZE, 0);
 	for (offset = 0; offset < TEST_HUGE_SIZE; offset += PAGE_SIZE)
-		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, addr + offset,
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, first, addr + offset,
 						      offset), PAGE_SIZE);
 	vm_munmap(addr, TEST_HUGE_SIZE);
 }
@@ -1920,6 +1926,7 @@ static void rcar_cma_heap_huge_split_test(struct kunit *test)
 {
 	const unsigned long hole = TEST_ADDR + PMD_SIZE + 7 * PAGE_SIZE;
 	struct dma_buf *dmabuf = test_export_huge(test);
+	const unsigned long first = page_to_pfn(test_first_page(test, dmabuf));
 	unsigned long word;
 	size_t offset;
 
@@ -1928,11 +1935,11 @@ static void rcar_cma_heap_huge_split_test(struct kunit *test)
 		test_touch(test, TEST_ADDR + offset);
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(hole, PAGE_SIZE));
 
-	KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, TEST_ADDR, 0), PMD_SIZE);
-	KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, TEST_ADDR + 2 * PMD_SIZE,
+	KUNIT_EXPECT_EQ(test, test_entry_size(test, first, TEST_ADDR, 0), PMD_SIZE);
+	KUNIT_EXPECT_EQ(test, test_entry_size(test, first, TEST_ADDR + 2 * PMD_SIZE,
 					      2 * PMD_SIZE), PMD_SIZE);
 	for (offset = PMD_SIZE; offset < 2 * PMD_SIZE; offset += PAGE_SIZE)
-		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, TEST_ADDR + offset,
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, first, TEST_ADDR + offset,
 						      offset), 0);
 
 	/* On either side of the hole, which are two mappings now. */
@@ -1946,7 +1953,7 @@ static void rcar_cma_heap_huge_split_test(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, -EFAULT, put_user(1UL, at));
 			continue;
 		}
-		KUNIT_EXPECT_EQ(test, test_entry_size(test, dmabuf, addr, offset),
+		KUNIT_EXPECT_EQ(test, test_entry_size(test, first, addr, offset),
 				PAGE_SIZE);
 		KUNIT_EXPECT_EQ(test, 0, get_user(word, at));
 		KUNIT_EXPECT_EQ(test, word, addr);
@@ -2034,8 +2041,8 @@ static struct kunit_suite rcar_cma_heap_suite = {
 
 kunit_test_suite(rcar_cma_heap_suite);
 
-/* The half that is there at boot alone. */
-#ifndef MODULE
+/* The half that is there at boot alone. It asks memblock, which not all keep. */
+#if !defined(MODULE) && defined(CONFIG_ARCH_KEEP_MEMBLOCK)
 static void __init rcar_cma_heap_region_test(struct kunit *test)
 {
 	const phys_addr_t limit = (phys_addr_t)SZ_4G;

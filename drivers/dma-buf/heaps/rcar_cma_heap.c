@@ -97,9 +97,10 @@
  * mapping, unmapping and cache maintenance. For the first two the importer takes
  * it, for CPU access the driver does: the locking convention of dma-buf forbids
  * callers to hold it there. It orders one call against another one, so that no
- * importer is counted too late to be taken care of. Two users that have the
- * buffer in CPU access at once, or in CPU access while a device writes to it, have
- * to order that among themselves, as with any dma-buf.
+ * importer is counted too late to be taken care of. Users who have the buffer in
+ * CPU access at once, or while a device writes to it or gives up a mapping that it
+ * may write to, which drops what the CPU wrote, have to order that among themselves,
+ * as with any dma-buf.
  */
 struct rcar_cma_buffer {
 	struct rcar_cma_heap *heap;
@@ -176,7 +177,8 @@ VISIBLE_IF_KUNIT bool rcar_cma_range_reachable(struct device *dev,
 	start = phys_to_dma(dev, base);
 	end = phys_to_dma(dev, base + size - 1);
 
-	return end - start == size - 1 &&
+	/* An address on the bus may have no more than 32 bits, and wrap. */
+	return end >= start && end - start == size - 1 &&
 	       end <= min_not_zero(dma_get_mask(dev), dev->bus_dma_limit);
 }
 EXPORT_SYMBOL_IF_KUNIT(rcar_cma_range_reachable);
@@ -493,7 +495,9 @@ static void *rcar_cma_buffer_vmap_pages(struct rcar_cma_buffer *buffer,
 	struct vm_struct *area;
 	unsigned long start;
 
-	area = get_vm_area(buffer->size, VM_IOREMAP);
+	/* Aligned for whole PMDs; where there is highmem, that takes too much room. */
+	area = get_vm_area(buffer->size,
+			   buffer->heap->uncached ? VM_IOREMAP : VM_MAP);
 	if (!area)
 		return NULL;
 
@@ -588,8 +592,9 @@ static void rcar_cma_buffer_free(struct rcar_cma_buffer *buffer)
 	struct rcar_cma_region *region = buffer->heap->region;
 
 	rcar_cma_heap_unmap_own(region->dev, buffer->dma_addr, buffer->size);
-	cma_release(region->cma, buffer->page, buffer->size >> PAGE_SHIFT);
+	/* First, so that it is never more than the region. */
 	atomic_long_sub(buffer->size, &region->used);
+	cma_release(region->cma, buffer->page, buffer->size >> PAGE_SHIFT);
 	kfree(buffer);
 }
 
@@ -770,7 +775,8 @@ VISIBLE_IF_KUNIT struct dma_buf *rcar_cma_heap_export(struct rcar_cma_heap *heap
 					&rcar_cma_buffer_ops;
 	exp_info.size = size;
 	exp_info.flags = fd_flags;
-	exp_info.huge_mmap = size >= PMD_SIZE &&
+	exp_info.huge_mmap = IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) &&
+			     size >= PMD_SIZE &&
 			     IS_ALIGNED(page_to_phys(buffer->page), PMD_SIZE);
 	exp_info.priv = buffer;
 	dmabuf = dma_buf_export(&exp_info);
