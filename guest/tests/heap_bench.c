@@ -185,6 +185,8 @@ static void measure_mappings(int fd, size_t size)
 	munmap(mem, len);
 	note("munmap", "ns", size, now() - start);
 
+	if (!part) /* of one page there is none */
+		return;
 	before = faults();
 	start = now();
 	mem = map(fd, part, offset);
