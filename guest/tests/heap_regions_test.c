@@ -109,6 +109,8 @@ TEST_F(usable, has_both_heaps)
 
 	EXPECT_TRUE(logged(variant->line));
 	for (int i = 0; i < 2; i++) {
+		snprintf(name, sizeof(name), "no heap %s%s ", variant->heap, suffixes[i]);
+		EXPECT_EQ(NULL, strstr(log_text, name));
 		snprintf(name, sizeof(name), "%s%s", variant->heap, suffixes[i]);
 		int heap = heap_open_named(name), fd;
 
@@ -238,6 +240,20 @@ TEST(no_other_heaps)
 	}
 	closedir(dir);
 	EXPECT_EQ(8, n);
+}
+
+/* The driver has no other devices than those of the four. */
+TEST(no_other_devices)
+{
+	DIR *dir = opendir("/sys/bus/platform/drivers/rcar_cma_heap");
+	struct dirent *entry;
+	int n = 0;
+
+	ASSERT_NE(NULL, dir);
+	while ((entry = readdir(dir)))
+		n += entry->d_type == DT_LNK && strcmp(entry->d_name, "module");
+	closedir(dir);
+	EXPECT_EQ(4, n);
 }
 
 TEST_HARNESS_MAIN
