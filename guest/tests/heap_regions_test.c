@@ -109,6 +109,8 @@ TEST_F(usable, has_both_heaps)
 
 	EXPECT_TRUE(logged(variant->line));
 	for (int i = 0; i < 2; i++) {
+		snprintf(name, sizeof(name), "no heap %s%s ", variant->heap, suffixes[i]);
+		EXPECT_EQ(NULL, strstr(log_text, name));
 		snprintf(name, sizeof(name), "%s%s", variant->heap, suffixes[i]);
 		int heap = heap_open_named(name), fd;
 
@@ -167,6 +169,12 @@ FIXTURE_VARIANT_ADD(refused, no_memory) {
 	.line = "rcar_cma_heap: no-memory@20000000: refused: write a reg that is all memory",
 };
 
+/* Its area is there, without a heap. */
+FIXTURE_VARIANT_ADD(refused, coherent) {
+	.name = "coherent",
+	.line = "rcar_cma_heap 5a000000.coherent: no heap: write dma-noncoherent in the node",
+};
+
 FIXTURE_SETUP(refused)
 {
 	read_log();
@@ -182,6 +190,8 @@ TEST_F(refused, says_why_and_has_no_heap)
 	EXPECT_FALSE(has_heap(variant->name));
 	if (variant->address)
 		EXPECT_EQ(variant->stays_reserved, is_reserved(variant->address));
+	/* For the core of drivers this is no failure, and it has nothing to add. */
+	EXPECT_EQ(NULL, strstr(log_text, "rcar_cma_heap failed with error"));
 }
 
 /* Nobody asked for it: it has no heap, and nothing is said. */
@@ -230,6 +240,20 @@ TEST(no_other_heaps)
 	}
 	closedir(dir);
 	EXPECT_EQ(8, n);
+}
+
+/* The driver has no other devices than those of the four. */
+TEST(no_other_devices)
+{
+	DIR *dir = opendir("/sys/bus/platform/drivers/rcar_cma_heap");
+	struct dirent *entry;
+	int n = 0;
+
+	ASSERT_NE(NULL, dir);
+	while ((entry = readdir(dir)))
+		n += entry->d_type == DT_LNK && strcmp(entry->d_name, "module");
+	closedir(dir);
+	EXPECT_EQ(4, n);
 }
 
 TEST_HARNESS_MAIN

@@ -451,22 +451,27 @@ class Maker:
     def with_op(self, node, op):
         return f"{self.source(node.parts[0])} {op} {self.source(node.parts[1])}"
 
-    def condition(self, node):
-        """An expression of which only counts whether it is 0."""
+    def condition(self, node, operand=False):
+        """An expression of which only counts whether it is 0; of another one, maybe."""
         if node.kind == "parens":
             self.condition(node.parts[0])
             return
         self.value("condition", node, self.negated(node))
         if node.kind == "binary" and node.op in ("&&", "||"):
-            self.logic(node)
+            self.logic(node, operand)
         else:
             self.expression(node, negate=False)
 
-    def logic(self, node):
-        self.value("logic", node, self.with_op(node, OTHER[node.op]))
+    def logic(self, node, operand):
+        op = OTHER[node.op]
+        # Of three operands the first two are a part, which gcc wants in parentheses.
+        left, right = (f"({self.source(part)})" if part.op == node.op else self.source(part)
+                       for part in node.parts)
+        new = f"{left} {op} {right}"
+        self.value("logic", node, f"({new})" if operand else new)
         for part, other in (node.parts, node.parts[::-1]):
             self.value("operand", node, self.source(other))
-            self.condition(part)
+            self.condition(part, operand=True)
 
     def expression(self, node, negate=True):
         if node.kind == "binary":
@@ -496,7 +501,7 @@ class Maker:
 
     def operation(self, node, negate):
         if node.op in ("&&", "||"):
-            self.logic(node)
+            self.logic(node, operand=True)
             return
         if node.op in BOUNDARY:
             self.value("bound", node, self.with_op(node, BOUNDARY[node.op]))
