@@ -719,11 +719,8 @@ splats='WARNING:|BUG:|Oops|Call trace:|possible recursive locking|cut here|unref
 
 # What kunit.py is told of the kernel it builds. Without what no test needs, and is
 # there unless it is refused, it takes three quarters of the time.
-kunit_kernel=(--arch=arm64 --cross_compile=aarch64-linux-gnu- --kconfig_add=CONFIG_EXPERT=y)
-for option in BLOCK DEBUG_MISC EFI HW_RANDOM INPUT IO_URING SUSPEND VT; do
-	kunit_kernel+=("--kconfig_add=CONFIG_$option=n")
-done
-unset option
+kunit_kernel=(--arch=arm64 --cross_compile=aarch64-linux-gnu- --kconfig_add=CONFIG_EXPERT=y
+	--kconfig_add=CONFIG_{BLOCK,DEBUG_MISC,EFI,HW_RANDOM,INPUT,IO_URING,SUSPEND,VT}"=n")
 
 # kunit_results JSON: those of a run of kunit.py. No result is no success, and
 # neither is a test that was skipped: configurations here have all that it asks for.
