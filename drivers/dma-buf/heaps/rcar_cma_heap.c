@@ -666,8 +666,8 @@ static int rcar_cma_heap_clear(struct page *page, unsigned long count)
 		if (PageHighMem(page))
 			for (i = 0; i < batch; i++)
 				clear_highpage(page + i);
-		else
-			clear_pages(page_address(page), batch);
+		else /* clear_pages() is a call per page on arm and arm64 */
+			memset(page_address(page), 0, batch * PAGE_SIZE);
 		cond_resched();
 
 		page += batch;
