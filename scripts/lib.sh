@@ -608,6 +608,7 @@ copy_build() ( # a shell of its own, which ends with the lock
 	[ -e "$1/vmlinux" ] || return 0
 	rm -rf "$3.new"
 	cp -a "$1" "$3.new"
+	rm -rf "$3"
 	mv "$3.new" "$3"
 )
 
