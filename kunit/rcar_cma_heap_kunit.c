@@ -1827,7 +1827,7 @@ static size_t test_entry_size(struct kunit *test, unsigned long first,
 			      unsigned long addr, size_t offset)
 {
 	struct follow_pfnmap_args args = { .address = addr };
-	pgprot_t prot = __pgprot(0);
+	pgprot_t prot __maybe_unused = __pgprot(0);
 	bool found;
 
 	mmap_read_lock(current->mm);
