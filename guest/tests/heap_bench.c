@@ -22,6 +22,7 @@
  */
 
 #define _GNU_SOURCE
+#include <drm/drm.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -315,6 +316,28 @@ static void measure_cameras(int fd, size_t size)
 		vivid_buffers(cameras[n], 0);
 }
 
+/* A driver of a display attaches and maps when it imports. */
+static void measure_display(int fd, size_t size)
+{
+	struct drm_prime_handle prime = { .fd = fd };
+	struct drm_gem_close gem = { };
+	static int card = -1;
+	uint64_t start;
+
+	if (card < 0)
+		card = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
+	start = now();
+	if (card < 0 || ioctl(card, DRM_IOCTL_PRIME_FD_TO_HANDLE, &prime))
+		return; /* none, or one that takes no buffers of this heap */
+	note("PRIME import", "ns", size, now() - start);
+
+	gem.handle = prime.handle;
+	start = now();
+	if (ioctl(card, DRM_IOCTL_GEM_CLOSE, &gem))
+		fail("DRM_IOCTL_GEM_CLOSE");
+	note("GEM close", "ns", size, now() - start);
+}
+
 static void measure(size_t size)
 {
 	uint64_t start = now();
@@ -324,6 +347,7 @@ static void measure(size_t size)
 	measure_mappings(fd, size);
 	measure_importers(fd, size);
 	measure_cameras(fd, size);
+	measure_display(fd, size);
 	start = now();
 	close(fd);
 	note("free", "ns", size, now() - start);
