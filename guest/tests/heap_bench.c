@@ -8,8 +8,9 @@
  *        heap_bench --metadata HEAP SIZE...
  *        heap_bench --scale sizes|attachments|buffers|threads HEAP
  *
- *   --repeat N  measure each figure N times, and print the least (7): what comes on top
- *               of that is other work of the kernel, such as timer interrupts
+ *   --repeat N  measure each figure N times (7), and print the least of times, since
+ *               what comes on top is other work of the kernel, such as timer
+ *               interrupts, and the greatest of counts
  *   --fit       how many buffers of a size there is room for
  *   --metadata  bytes that the heap allocates for a buffer besides, and for an
  *               attachment; of the kernel's allocator, not of the page tables
@@ -97,12 +98,13 @@ static void note(const char *metric, const char *unit, size_t size, uint64_t val
 	note_x(metric, unit, size, -1, value);
 }
 
-static uint64_t least(const struct figure *f)
+static uint64_t value_of(const struct figure *f)
 {
+	const bool time = !strcmp(f->unit, "ns");
 	uint64_t value = f->values[0];
 
 	for (unsigned int i = 1; i < f->count; i++)
-		if (f->values[i] < value)
+		if (time ? f->values[i] < value : f->values[i] > value)
 			value = f->values[i];
 	return value;
 }
@@ -115,7 +117,7 @@ static void print_figures(void)
 		if (f->x >= 0)
 			printf("\"x\": %ld, ", f->x);
 		printf("\"value\": %llu, \"unit\": \"%s\"}\n",
-		       (unsigned long long)least(f), f->unit);
+		       (unsigned long long)value_of(f), f->unit);
 	}
 }
 
@@ -213,14 +215,16 @@ static void measure_mappings(int fd, size_t size)
 	munmap(mem, part);
 }
 
-static uint64_t time_of_access(int fd)
+/* The clock ticks every 16 ns: where little is done, it is done often. */
+static uint64_t time_of_access(int fd, int times)
 {
 	uint64_t start = now();
 
-	if (sync_buffer(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW) ||
-	    sync_buffer(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW))
-		fail("DMA_BUF_IOCTL_SYNC");
-	return now() - start;
+	for (int i = 0; i < times; i++)
+		if (sync_buffer(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW) ||
+		    sync_buffer(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW))
+			fail("DMA_BUF_IOCTL_SYNC");
+	return (now() - start) / times;
 }
 
 static int importers[IMPORTERS_MAX];
@@ -273,7 +277,8 @@ static void measure_importers(int fd, size_t size)
 			if (!n)
 				note("attach and map", "ns", size, time);
 		}
-		note_x("SYNC start and end", "ns", size, n, time_of_access(fd));
+		note_x("SYNC start and end", "ns", size, n,
+		       time_of_access(fd, n ? 1 : 64));
 	}
 
 	start = now();
@@ -322,7 +327,7 @@ static void measure_cameras(int fd, size_t size)
 			if (!n)
 				note("VIDIOC_QBUF", "ns", size, now() - start);
 		}
-		note_x("SYNC start and end, V4L2", "ns", size, n, time_of_access(fd));
+		note_x("SYNC start and end, V4L2", "ns", size, n, time_of_access(fd, 1));
 	}
 	while (n--)
 		vivid_buffers(cameras[n], 0);
@@ -397,6 +402,18 @@ static uint64_t bytes_of(char *text, const char *prefix)
 	return sum;
 }
 
+static void note_bytes(const char *metric, size_t size, char *text, const char *prefix)
+{
+	uint64_t bytes = bytes_of(text, prefix);
+
+	if (!bytes) { /* there is always a struct */
+		errno = ENODATA;
+		fail(metric);
+	}
+	note(metric, "bytes", size, bytes);
+	free(text);
+}
+
 static void measure_metadata(size_t size)
 {
 	static const char *const events[] = {
@@ -413,8 +430,7 @@ static void measure_metadata(size_t size)
 	text = trace_stop();
 	if (!text)
 		fail("tracing");
-	note("metadata of a buffer", "bytes", size, bytes_of(text, prefix));
-	free(text);
+	note_bytes("metadata of a buffer", size, text, prefix);
 
 	open_importers(1);
 	if (importer_count) {
@@ -424,9 +440,7 @@ static void measure_metadata(size_t size)
 		text = trace_stop();
 		if (!text)
 			fail("tracing");
-		note("metadata of an attachment", "bytes", size,
-		     bytes_of(text, prefix));
-		free(text);
+		note_bytes("metadata of an attachment", size, text, prefix);
 		let_go(importers[0]);
 	}
 	close(fd);
@@ -456,7 +470,7 @@ static void scale_sizes(void)
 			note_x("attach and map, by size", "ns", size, size,
 			       import(importers[0], fd));
 			note_x("SYNC start and end, by size", "ns", size, size,
-			       time_of_access(fd));
+			       time_of_access(fd, 1));
 			let_go(importers[0]);
 		}
 		start = now();
@@ -477,7 +491,7 @@ static void scale_attachments(void)
 		note_x("attach and map, by attachments", "ns", size, n + 1,
 		       import(importers[n], fd));
 		note_x("SYNC start and end, by attachments", "ns", size, n + 1,
-		       time_of_access(fd));
+		       time_of_access(fd, 1));
 	}
 	while (n--)
 		note_x("unmap and detach, by attachments", "ns", size, n + 1,
