@@ -215,6 +215,10 @@ gst_dma_heap_alloc_get_alignment (GstDmaHeapAlloc * self, GstQuery * query,
       gst_structure_get_uint (wishes, "padding-bottom", &other.padding_bottom);
       gst_structure_get_uint (wishes, "padding-left", &other.padding_left);
       gst_structure_get_uint (wishes, "padding-right", &other.padding_right);
+      gst_structure_get_uint (wishes, "stride-align0", &other.stride_align[0]);
+      gst_structure_get_uint (wishes, "stride-align1", &other.stride_align[1]);
+      gst_structure_get_uint (wishes, "stride-align2", &other.stride_align[2]);
+      gst_structure_get_uint (wishes, "stride-align3", &other.stride_align[3]);
       gst_dma_heap_alignment_merge (align, &other);
     }
   }

@@ -529,6 +529,43 @@ GST_START_TEST (test_stride_align)
 
 GST_END_TEST;
 
+/* Masks, as in GstVideoAlignment, of which the larger one holds */
+GST_START_TEST (test_stride_of_downstream)
+{
+  GstQuery *query;
+  GstBufferPool *pool;
+  GstBuffer *buffer;
+  GstVideoMeta *meta;
+  guint i;
+
+  downstream.answers = downstream.video_meta = TRUE;
+  downstream.video_meta_params = gst_structure_new ("video-meta",
+      "stride-align0", G_TYPE_UINT, 127, "stride-align1", G_TYPE_UINT, 127,
+      NULL);
+
+  for (i = 0; i < 2; i++) {
+    const gint stride = i == 0 ? 384 : 512;
+
+    query = query_allocation (NV12_CAPS);
+    pool = take_pool (query);
+    buffer = acquire (pool);
+    meta = gst_buffer_get_video_meta (buffer);
+    fail_unless_equals_int (meta->stride[0], stride);
+    fail_unless_equals_int (meta->stride[1], stride);
+    fail_unless_equals_int (gst_buffer_get_size (buffer),
+        stride * HEIGHT * 3 / 2);
+    check_frame (buffer, NV12_CAPS);
+
+    gst_buffer_unref (buffer);
+    leave_pool (pool);
+    gst_query_unref (query);
+    g_object_set (element, "stride-align", 256, NULL);
+  }
+  gst_structure_free (downstream.video_meta_params);
+}
+
+GST_END_TEST;
+
 GST_START_TEST (test_params_of_downstream)
 {
   GstAllocationParams params;
@@ -550,6 +587,30 @@ GST_START_TEST (test_params_of_downstream)
 
   pool = take_pool (query);
   leave_pool (pool);
+  gst_query_unref (query);
+}
+
+GST_END_TEST;
+
+/* An element upstream with a pool of its own may still want our memory */
+GST_START_TEST (test_no_pool_wanted)
+{
+  GstAllocator *allocator;
+  GstCaps *caps;
+  GstQuery *query;
+
+  send_caps (NV12_CAPS);
+  caps = gst_caps_from_string (NV12_CAPS);
+  query = gst_query_new_allocation (caps, FALSE);
+  gst_caps_unref (caps);
+  fail_unless (gst_pad_peer_query (my_src_pad, query));
+
+  fail_unless_equals_int (gst_query_get_n_allocation_pools (query), 0);
+  fail_unless_equals_int (gst_query_get_n_allocation_params (query), 1);
+  gst_query_parse_nth_allocation_param (query, 0, &allocator, NULL);
+  fail_unless_equals_string (G_OBJECT_TYPE_NAME (allocator),
+      "GstDmaHeapAllocator");
+  gst_object_unref (allocator);
   gst_query_unref (query);
 }
 
@@ -966,6 +1027,36 @@ GST_START_TEST (test_fake_heap_is_full)
 
 GST_END_TEST;
 
+/* A buffer is handed out when no device uses it, or when one hangs */
+GST_START_TEST (test_fake_fences)
+{
+  struct fake_heap *fake = fake_heap ();
+  GstQuery *query;
+  GstBufferPool *pool;
+
+  g_object_set (element, "memory-per-plane", TRUE, NULL);
+  query = query_allocation (NV12_CAPS);
+  pool = take_pool (query);
+
+  gst_buffer_unref (acquire (pool));
+  fail_unless_equals_int (fake->polls, 2);
+
+  fake->interrupt_polls = 3;
+  gst_buffer_unref (acquire (pool));
+  fail_unless_equals_int (fake->interrupt_polls, 0);
+  fail_unless_equals_int (fake->polls, 4);
+
+  fake->busy_polls = 1;
+  gst_buffer_unref (acquire (pool));
+  fail_unless_equals_int (fake->busy_polls, 0);
+  fail_unless_equals_int (fake->polls, 6);
+
+  leave_pool (pool);
+  gst_query_unref (query);
+}
+
+GST_END_TEST;
+
 /* No CPU touches what passes through */
 GST_START_TEST (test_fake_no_sync)
 {
@@ -1004,7 +1095,9 @@ element_suite (void)
   tcase_add_test (tc, test_padding);
   tcase_add_test (tc, test_padding_of_both);
   tcase_add_test (tc, test_stride_align);
+  tcase_add_test (tc, test_stride_of_downstream);
   tcase_add_test (tc, test_params_of_downstream);
+  tcase_add_test (tc, test_no_pool_wanted);
   tcase_add_test (tc, test_memory_per_plane);
   tcase_add_test (tc, test_memory_per_plane_with_padding);
   tcase_add_test (tc, test_dmabuf_feature);
@@ -1028,6 +1121,7 @@ element_suite (void)
     suite_add_tcase (s, tc);
     tcase_add_checked_fixture (tc, setup, teardown);
     tcase_add_test (tc, test_fake_heap_is_full);
+    tcase_add_test (tc, test_fake_fences);
     tcase_add_test (tc, test_fake_no_sync);
   }
 

@@ -4,15 +4,18 @@
  *
  * Preloaded, it answers the ioctls of heaps and dma-bufs on whatever file they
  * are called on, with memory of memfd_create(). It lets tests count what is
- * called, and have it fail, which no real heap does on demand. For 64-bit
- * systems with glibc.
+ * called, and have it fail, which no real heap does on demand. To wait until one
+ * file is writable is to wait for the fences of a dma-buf. For 64-bit systems
+ * with glibc.
  */
 
 #define _GNU_SOURCE
 
 #include "fakeheap.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -111,4 +114,22 @@ ioctl (int fd, unsigned long request, ...)
     default:
       return syscall (SYS_ioctl, fd, request, arg);
   }
+}
+
+int
+poll (struct pollfd *fds, nfds_t n, int timeout)
+{
+  int (*next) (struct pollfd *, nfds_t, int) = dlsym (RTLD_NEXT, "poll");
+
+  if (n == 1 && fds->events == POLLOUT) {
+    if (take (&fake_heap.interrupt_polls)) {
+      errno = EINTR;
+      return -1;
+    }
+    count (&fake_heap.polls);
+    if (take (&fake_heap.busy_polls))
+      return 0;
+  }
+
+  return next (fds, n, timeout);
 }

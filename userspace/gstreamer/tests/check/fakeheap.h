@@ -14,10 +14,13 @@ struct fake_heap
   int sync_start_read;
   int sync_start_write;
   int sync_end;
+  int polls;                    /* for fences */
 
   int fail_allocs;              /* with ENOMEM */
   int interrupt_syncs;          /* with EINTR */
   int fail_syncs;               /* with EIO */
+  int interrupt_polls;          /* with EINTR */
+  int busy_polls;               /* whose time runs out at once */
 };
 
 #endif /* __FAKE_HEAP_H__ */
