@@ -10,6 +10,7 @@
 #include "heap.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 #include <gst/allocators/gstdmabuf.h>
 #include <gst/video/video.h>
@@ -121,9 +122,10 @@ GST_START_TEST (test_params)
   gst_allocation_params_init (&params);
   params.prefix = 64;
   mem = gst_dma_heap_allocator_alloc (GST_DMA_HEAP_ALLOCATOR (allocator),
-      G_MAXSIZE - 63, &params, &error);
+      G_MAXSIZE - 60, &params, &error);
   fail_unless (mem == NULL);
-  fail_unless (error != NULL);
+  fail_unless (g_error_matches (error, GST_RESOURCE_ERROR,
+          GST_RESOURCE_ERROR_NO_SPACE_LEFT));
   g_clear_error (&error);
 
   gst_object_unref (allocator);
@@ -152,6 +154,51 @@ GST_START_TEST (test_map_twice)
 
   gst_memory_unref (mem);
   gst_object_unref (allocator);
+}
+
+GST_END_TEST;
+
+GST_START_TEST (test_stays_mapped)
+{
+  GstAllocator *allocator = new_allocator ();
+  gsize page = sysconf (_SC_PAGESIZE);
+  unsigned char in_core;
+  GstMapInfo map;
+  GstMemory *mem;
+
+  mem = gst_allocator_alloc (allocator, page, NULL);
+  fail_unless (gst_memory_map (mem, &map, GST_MAP_READ));
+  gst_memory_unmap (mem, &map);
+  fail_unless_equals_int (mincore (map.data, page, &in_core), 0);
+
+  gst_memory_unref (mem);
+  fail_unless (mincore (map.data, page, &in_core) < 0 && errno == ENOMEM);
+  gst_object_unref (allocator);
+}
+
+GST_END_TEST;
+
+static gint
+lowest_free_fd (void)
+{
+  gint fd = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+
+  fail_unless (fd >= 0);
+  close (fd);
+
+  return fd;
+}
+
+GST_START_TEST (test_closes_all)
+{
+  gint fd = lowest_free_fd ();
+  GstAllocator *allocator = new_allocator ();
+  GstMemory *mem = gst_allocator_alloc (allocator, 1, NULL);
+
+  fail_unless (lowest_free_fd () > fd);
+  gst_memory_unref (mem);
+  gst_object_unref (allocator);
+  fail_unless_equals_int (lowest_free_fd (), fd);
 }
 
 GST_END_TEST;
@@ -389,6 +436,7 @@ GST_START_TEST (test_fake_heap_is_full)
   g_clear_error (&error);
 
   fail_if (gst_allocator_alloc (allocator, 1000, NULL));
+  fake_heap ()->interrupt_allocs = 1;
   mem = gst_allocator_alloc (allocator, 1000, NULL);
   fail_unless (mem != NULL);
   gst_memory_unref (mem);
@@ -408,6 +456,8 @@ allocator_suite (void)
   tcase_add_test (tc, test_alloc_map_write_read);
   tcase_add_test (tc, test_params);
   tcase_add_test (tc, test_map_twice);
+  tcase_add_test (tc, test_stays_mapped);
+  tcase_add_test (tc, test_closes_all);
   tcase_add_test (tc, test_share_and_copy);
   tcase_add_test (tc, test_buffer);
   tcase_add_test (tc, test_video_buffer_pool);

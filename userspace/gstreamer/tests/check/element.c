@@ -455,10 +455,11 @@ GST_START_TEST (test_padding)
 
 GST_END_TEST;
 
-/* An element upstream that wants padding of its own takes none away */
-GST_START_TEST (test_padding_of_both)
+static void
+check_padding_of_both (const GstVideoAlignment * theirs,
+    const GstVideoAlignment * ours)
 {
-  GstVideoAlignment align;
+  GstVideoAlignment align = *ours;
   GstStructure *config;
   GstBufferPool *pool;
   GstBuffer *buffer;
@@ -466,9 +467,11 @@ GST_START_TEST (test_padding_of_both)
   GstQuery *query;
   GstCaps *caps;
 
-  downstream.answers = downstream.video_meta = TRUE;
   downstream.video_meta_params = gst_structure_new ("video-meta",
-      "padding-bottom", G_TYPE_UINT, 16, NULL);
+      "padding-top", G_TYPE_UINT, theirs->padding_top,
+      "padding-bottom", G_TYPE_UINT, theirs->padding_bottom,
+      "padding-left", G_TYPE_UINT, theirs->padding_left,
+      "padding-right", G_TYPE_UINT, theirs->padding_right, NULL);
 
   query = query_allocation (NV12_CAPS);
   gst_query_parse_allocation (query, &caps, NULL);
@@ -478,27 +481,44 @@ GST_START_TEST (test_padding_of_both)
   gst_buffer_pool_config_set_params (config, caps, SIZE_420, 1, 0);
   gst_buffer_pool_config_add_option (config,
       GST_BUFFER_POOL_OPTION_VIDEO_ALIGNMENT);
-  gst_video_alignment_reset (&align);
-  align.padding_left = 32;
-  align.padding_bottom = 2;
-  align.stride_align[0] = align.stride_align[1] = 63;
   gst_buffer_pool_config_set_video_alignment (config, &align);
   fail_unless (gst_buffer_pool_set_config (pool, config));
   fail_unless (gst_buffer_pool_set_active (pool, TRUE));
 
   buffer = acquire (pool);
   meta = gst_buffer_get_video_meta (buffer);
-  fail_unless_equals_int (meta->alignment.padding_bottom, 16);
-  fail_unless (meta->alignment.padding_left >= 32);
-  fail_unless_equals_int (meta->stride[0] % 64, 0);
-  fail_unless (meta->offset[0] >= 32);
-  fail_unless (meta->offset[1] >= meta->stride[0] * (HEIGHT + 16));
+  align = meta->alignment;
+  fail_unless_equals_int (align.padding_top,
+      MAX (theirs->padding_top, ours->padding_top));
+  fail_unless_equals_int (align.padding_bottom,
+      MAX (theirs->padding_bottom, ours->padding_bottom));
+  fail_unless_equals_int (align.padding_left,
+      MAX (theirs->padding_left, ours->padding_left));
+  fail_unless_equals_int (align.padding_right,
+      MAX (theirs->padding_right, ours->padding_right));
+  fail_unless_equals_int (meta->stride[0],
+      align.padding_left + WIDTH + align.padding_right);
+  fail_unless_equals_int (meta->offset[0],
+      meta->stride[0] * align.padding_top + align.padding_left);
+  fail_unless_equals_int (gst_buffer_get_size (buffer), meta->stride[0] *
+      (align.padding_top + HEIGHT + align.padding_bottom) * 3 / 2);
   check_frame (buffer, NV12_CAPS);
 
   gst_buffer_unref (buffer);
   leave_pool (pool);
   gst_query_unref (query);
   gst_structure_free (downstream.video_meta_params);
+}
+
+/* An element upstream that wants padding of its own takes none away */
+GST_START_TEST (test_padding_of_both)
+{
+  const GstVideoAlignment a = { 4, 16, 32, 64, {0,} };
+  const GstVideoAlignment b = { 8, 2, 64, 32, {0,} };
+
+  downstream.answers = downstream.video_meta = TRUE;
+  check_padding_of_both (&a, &b);
+  check_padding_of_both (&b, &a);
 }
 
 GST_END_TEST;
@@ -517,6 +537,7 @@ GST_START_TEST (test_stride_align)
   query = query_allocation ("video/x-raw, format=I420, " GEOMETRY);
   pool = take_pool (query);
   buffer = acquire (pool);
+  fail_unless_equals_int (gst_buffer_peek_memory (buffer, 0)->align, 255);
   meta = gst_buffer_get_video_meta (buffer);
   for (i = 0; i < 3; i++)
     fail_unless_equals_int (meta->stride[i] % 256, 0);
@@ -529,39 +550,58 @@ GST_START_TEST (test_stride_align)
 
 GST_END_TEST;
 
-/* Masks, as in GstVideoAlignment, of which the larger one holds */
-GST_START_TEST (test_stride_of_downstream)
+/* Nobody would know of the strides */
+GST_START_TEST (test_stride_align_without_meta)
 {
   GstQuery *query;
   GstBufferPool *pool;
   GstBuffer *buffer;
-  GstVideoMeta *meta;
+
+  downstream.answers = TRUE;
+  g_object_set (element, "stride-align", 256, NULL);
+
+  query = query_allocation (NV12_CAPS);
+  pool = take_pool (query);
+  buffer = acquire (pool);
+  fail_unless (gst_buffer_get_video_meta (buffer) == NULL);
+  fail_unless_equals_int (gst_buffer_get_size (buffer), SIZE_420);
+
+  gst_buffer_unref (buffer);
+  leave_pool (pool);
+  gst_query_unref (query);
+}
+
+GST_END_TEST;
+
+/* Each plane's wish, a mask as in GstVideoAlignment */
+GST_START_TEST (test_stride_of_downstream)
+{
+  const gchar *caps = "video/x-raw, format=A420, " GEOMETRY;
   guint i;
 
   downstream.answers = downstream.video_meta = TRUE;
-  downstream.video_meta_params = gst_structure_new ("video-meta",
-      "stride-align0", G_TYPE_UINT, 127, "stride-align1", G_TYPE_UINT, 127,
-      NULL);
+  for (i = 0; i < 4; i++) {
+    gchar *field = g_strdup_printf ("stride-align%u", i);
+    GstQuery *query;
+    GstBufferPool *pool;
+    GstBuffer *buffer;
+    GstVideoMeta *meta;
 
-  for (i = 0; i < 2; i++) {
-    const gint stride = i == 0 ? 384 : 512;
-
-    query = query_allocation (NV12_CAPS);
+    downstream.video_meta_params = gst_structure_new ("video-meta",
+        field, G_TYPE_UINT, 127, NULL);
+    query = query_allocation (caps);
     pool = take_pool (query);
     buffer = acquire (pool);
     meta = gst_buffer_get_video_meta (buffer);
-    fail_unless_equals_int (meta->stride[0], stride);
-    fail_unless_equals_int (meta->stride[1], stride);
-    fail_unless_equals_int (gst_buffer_get_size (buffer),
-        stride * HEIGHT * 3 / 2);
-    check_frame (buffer, NV12_CAPS);
+    fail_unless_equals_int (meta->stride[i] % 128, 0);
+    check_frame (buffer, caps);
 
     gst_buffer_unref (buffer);
     leave_pool (pool);
     gst_query_unref (query);
-    g_object_set (element, "stride-align", 256, NULL);
+    gst_structure_free (downstream.video_meta_params);
+    g_free (field);
   }
-  gst_structure_free (downstream.video_meta_params);
 }
 
 GST_END_TEST;
@@ -782,12 +822,19 @@ GST_START_TEST (test_downstream_pool_wins)
   gst_object_unref (pool);
   gst_query_unref (query);
 
-  /* It says so, once */
+  /* It says so, once each time that it is started */
   message = gst_bus_pop_filtered (bus, GST_MESSAGE_INFO);
   fail_unless (message != NULL);
   gst_message_unref (message);
   gst_query_unref (query_allocation (NV12_CAPS));
   fail_unless (gst_bus_pop_filtered (bus, GST_MESSAGE_INFO) == NULL);
+
+  gst_element_set_state (element, GST_STATE_READY);
+  gst_element_set_state (element, GST_STATE_PLAYING);
+  gst_query_unref (query_allocation (NV12_CAPS));
+  message = gst_bus_pop_filtered (bus, GST_MESSAGE_INFO);
+  fail_unless (message != NULL);
+  gst_message_unref (message);
 
   gst_object_unref (downstream.pool);
 }
@@ -836,6 +883,7 @@ GST_END_TEST;
 GST_START_TEST (test_allocator_of_upstream)
 {
   GstAllocationParams params;
+  GstAllocator *allocator;
   GstStructure *config;
   GstBufferPool *pool;
   GstBuffer *buffer;
@@ -848,6 +896,12 @@ GST_START_TEST (test_allocator_of_upstream)
   gst_buffer_pool_config_set_allocator (config, NULL, &params);
   fail_unless (gst_buffer_pool_set_config (pool, config));
   fail_unless (gst_buffer_pool_set_active (pool, TRUE));
+
+  config = gst_buffer_pool_get_config (pool);
+  gst_buffer_pool_config_get_allocator (config, &allocator, NULL);
+  fail_unless_equals_string (G_OBJECT_TYPE_NAME (allocator),
+      "GstDmaHeapAllocator");
+  gst_structure_free (config);
 
   buffer = acquire (pool);
   fail_unless (is_of_the_heap (gst_buffer_peek_memory (buffer, 0)));
@@ -937,6 +991,22 @@ GST_START_TEST (test_stop_with_buffer)
   gst_buffer_unref (another);
   gst_buffer_unref (buffer);
   leave_pool (pool);
+}
+
+GST_END_TEST;
+
+GST_START_TEST (test_stop_closes_heap)
+{
+  gpointer allocator;
+
+  g_object_get (element, "allocator", &allocator, NULL);
+  fail_unless (allocator != NULL);
+  g_object_add_weak_pointer (allocator, &allocator);
+  gst_object_unref (allocator);
+  fail_unless (allocator != NULL);
+  fail_unless_equals_int (gst_element_set_state (element, GST_STATE_READY),
+      GST_STATE_CHANGE_SUCCESS);
+  fail_unless (allocator == NULL);
 }
 
 GST_END_TEST;
@@ -1095,6 +1165,7 @@ element_suite (void)
   tcase_add_test (tc, test_padding);
   tcase_add_test (tc, test_padding_of_both);
   tcase_add_test (tc, test_stride_align);
+  tcase_add_test (tc, test_stride_align_without_meta);
   tcase_add_test (tc, test_stride_of_downstream);
   tcase_add_test (tc, test_params_of_downstream);
   tcase_add_test (tc, test_no_pool_wanted);
@@ -1111,6 +1182,7 @@ element_suite (void)
   tcase_add_test (tc, test_pool_used);
   tcase_add_test (tc, test_allocator_property);
   tcase_add_test (tc, test_stop_with_buffer);
+  tcase_add_test (tc, test_stop_closes_heap);
 
   tc = tcase_create ("pipeline");
   suite_add_tcase (s, tc);

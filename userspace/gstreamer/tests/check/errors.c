@@ -55,6 +55,7 @@ GST_START_TEST (test_no_allocator)
 {
   GstElement *element = gst_check_setup_element ("dmaheapalloc");
   GstAllocator *allocator;
+  gchar *path;
 
   g_object_set (element, "heap", "/dev/dma_heap/no-such-heap", NULL);
   g_object_get (element, "allocator", &allocator, NULL);
@@ -65,6 +66,15 @@ GST_START_TEST (test_no_allocator)
   g_object_get (element, "allocator", &allocator, NULL);
   fail_unless (allocator != NULL);
   fail_if (gst_allocator_alloc (allocator, 1000, NULL));
+  gst_object_unref (allocator);
+
+  /* Another heap has another one */
+  g_object_set (element, "heap", "/dev/zero", NULL);
+  g_object_get (element, "allocator", &allocator, NULL);
+  fail_unless (allocator != NULL);
+  g_object_get (allocator, "heap", &path, NULL);
+  fail_unless_equals_string (path, "/dev/zero");
+  g_free (path);
   gst_object_unref (allocator);
 
   gst_check_teardown_element (element);

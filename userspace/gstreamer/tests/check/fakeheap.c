@@ -47,6 +47,10 @@ fake_alloc (struct dma_heap_allocation_data *data)
 {
   int fd;
 
+  if (take (&fake_heap.interrupt_allocs)) {
+    errno = EINTR;
+    return -1;
+  }
   if (take (&fake_heap.fail_allocs)) {
     errno = ENOMEM;
     return -1;

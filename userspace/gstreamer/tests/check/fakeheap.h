@@ -16,6 +16,7 @@ struct fake_heap
   int sync_end;
   int polls;                    /* for fences */
 
+  int interrupt_allocs;         /* with EINTR */
   int fail_allocs;              /* with ENOMEM */
   int interrupt_syncs;          /* with EINTR */
   int fail_syncs;               /* with EIO */
