@@ -558,13 +558,15 @@ GST_START_TEST (test_stride_align_without_meta)
   GstBuffer *buffer;
 
   downstream.answers = TRUE;
-  g_object_set (element, "stride-align", 256, NULL);
+  g_object_set (element, "stride-align", 256, "memory-per-plane", TRUE, NULL);
 
   query = query_allocation (NV12_CAPS);
   pool = take_pool (query);
   buffer = acquire (pool);
   fail_unless (gst_buffer_get_video_meta (buffer) == NULL);
   fail_unless_equals_int (gst_buffer_get_size (buffer), SIZE_420);
+  fail_unless_equals_int (gst_buffer_peek_memory (buffer, 0)->size,
+      WIDTH * HEIGHT);
 
   gst_buffer_unref (buffer);
   leave_pool (pool);
@@ -717,6 +719,21 @@ GST_START_TEST (test_memory_per_plane_with_padding)
   check_memory_per_plane (NV12_CAPS, 2, nv12);
 
   gst_structure_free (downstream.video_meta_params);
+}
+
+GST_END_TEST;
+
+/* A field in each buffer, half of a frame */
+GST_START_TEST (test_fields)
+{
+  const gsize y = WIDTH * HEIGHT / 2;
+  const gsize nv12[] = { y, y / 2 };
+
+  downstream.answers = downstream.video_meta = TRUE;
+  g_object_set (element, "memory-per-plane", TRUE, NULL);
+
+  check_memory_per_plane ("video/x-raw(format:Interlaced), format=NV12, "
+      "interlace-mode=alternate, " GEOMETRY, 2, nv12);
 }
 
 GST_END_TEST;
@@ -1171,6 +1188,7 @@ element_suite (void)
   tcase_add_test (tc, test_no_pool_wanted);
   tcase_add_test (tc, test_memory_per_plane);
   tcase_add_test (tc, test_memory_per_plane_with_padding);
+  tcase_add_test (tc, test_fields);
   tcase_add_test (tc, test_dmabuf_feature);
 #if GST_CHECK_VERSION (1, 24, 0)
   tcase_add_test (tc, test_dma_drm);
