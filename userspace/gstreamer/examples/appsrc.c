@@ -46,14 +46,18 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   pipeline = gst_parse_launch ("appsrc name=app format=time caps=" CAPS " ! "
       "dmaheapalloc name=heap downstream-pool=replace ! kmssink", &error);
-  if (error != NULL)
-    g_error ("%s", error->message);
+  if (error != NULL) {
+    g_printerr ("%s\n", error->message);
+    return 1;
+  }
   app = gst_bin_get_by_name (GST_BIN (pipeline), "app");
   heap = gst_bin_get_by_name (GST_BIN (pipeline), "heap");
 
   g_object_get (heap, "allocator", &allocator, NULL);
-  if (allocator == NULL)
-    g_error ("no heap; GST_DEBUG=dmaheapalloc:4 tells why");
+  if (allocator == NULL) {
+    g_printerr ("no heap; GST_DEBUG=dmaheapalloc:4 tells why\n");
+    return 1;
+  }
 
   pool = gst_video_buffer_pool_new ();
   caps = gst_caps_from_string (CAPS);

@@ -29,8 +29,10 @@ number = itertools.count()
 def push_frame(app, _length):
     n = next(number)
     # A frame is freed when the display has shown it.
-    frame = Gst.Buffer.new_allocate(allocator, SIZE, None)
-    if frame is None or n == FRAMES:
+    frame = None
+    if n < FRAMES:
+        frame = Gst.Buffer.new_allocate(allocator, SIZE, None)
+    if frame is None:
         app.emit("end-of-stream")
         return
     frame.memset(0, 16 + n, LUMA)

@@ -69,7 +69,7 @@ struct _GstDmaHeapAlloc
 
   /* Streaming thread */
   gboolean said_that_unused;    /* posted once until the element stops */
-  gboolean check_next_frame;    /* a pool was offered; is it used? */
+  gboolean check_next_frame;    /* does it come from the heap? */
 };
 
 /* Whatever memory a heap can be behind. What is in GL, VA or CUDA memory is not
@@ -167,7 +167,7 @@ gst_dma_heap_alloc_start (GstBaseTransform * trans)
   gst_object_unref (allocator);
 
   self->said_that_unused = FALSE;
-  self->check_next_frame = FALSE;
+  self->check_next_frame = TRUE;
 
   return TRUE;
 }
@@ -292,6 +292,7 @@ gst_dma_heap_alloc_propose_allocation (GstBaseTransform * trans,
   gst_query_parse_allocation (query, &caps, &need_pool);
   if (caps == NULL || !gst_dma_heap_video_info_from_caps (&info, caps)) {
     GST_INFO_OBJECT (self, "a heap has nothing for %" GST_PTR_FORMAT, caps);
+    self->check_next_frame = FALSE;
     return answered;
   }
 
@@ -363,8 +364,8 @@ done:
   return TRUE;
 }
 
-/* A pool that is offered need not be taken, and then everything seems to work:
- * what comes after just copies each frame. */
+/* A pool need not be asked for, nor taken when it is offered, and then
+ * everything seems to work: what comes after just copies each frame. */
 static void
 gst_dma_heap_alloc_before_transform (GstBaseTransform * trans,
     GstBuffer * buffer)
@@ -380,8 +381,8 @@ gst_dma_heap_alloc_before_transform (GstBaseTransform * trans,
     GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
         ("Frames do not come from heap %s.",
             gst_dma_heap_allocator_get_heap (self->allocator)),
-        ("What is upstream does not use the pool that it was offered; V4L2 "
-            "elements do with io-mode=dmabuf-import, or "
+        ("What is upstream asks for no pool, or does not use the one that it "
+            "is offered; V4L2 elements do with io-mode=dmabuf-import, or "
             "capture-io-mode=dmabuf-import"));
 }
 
