@@ -780,14 +780,24 @@ GST_END_TEST;
 #if GST_CHECK_VERSION (1, 24, 0)
 GST_START_TEST (test_dma_drm)
 {
+  GstStructure *config;
   GstQuery *query;
   GstBufferPool *pool;
   GstBuffer *buffer;
   GstVideoMeta *meta;
+  GstCaps *caps, *pool_caps;
 
   query = query_allocation ("video/x-raw(memory:DMABuf), format=DMA_DRM, "
       "drm-format=NV12, " GEOMETRY);
   pool = take_pool (query);
+
+  /* Its user finds the caps again that it has set */
+  gst_query_parse_allocation (query, &caps, NULL);
+  config = gst_buffer_pool_get_config (pool);
+  gst_buffer_pool_config_get_params (config, &pool_caps, NULL, NULL, NULL);
+  fail_unless (gst_caps_is_equal (caps, pool_caps));
+  gst_structure_free (config);
+
   buffer = acquire (pool);
   meta = gst_buffer_get_video_meta (buffer);
   fail_unless (meta != NULL);
