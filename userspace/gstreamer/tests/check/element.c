@@ -280,7 +280,7 @@ GST_START_TEST (test_caps)
         GEOMETRY,
   };
   static const gchar *const refused[] = {
-    "video/x-raw(memory:GLMemory), format=NV12, " GEOMETRY,
+    ("video/x-raw(memory:GLMemory), format=NV12, " GEOMETRY),
     "video/x-h264",
     "audio/x-raw",
   };
