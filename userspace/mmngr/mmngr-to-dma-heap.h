@@ -3,7 +3,7 @@
  * What libmmngr and libmmngrbuf did, over the dma-buf heaps of R-Car media memory
  *
  * For programs that are ported with mmngr.cocci, which replaces the calls, or by
- * hand. Documentation/from-mmngr.md tells what has no replacement, and why.
+ * hand. README.md beside it tells what has no replacement, and why.
  *
  * An id is the file descriptor of the dma-buf, so it can be given to V4L2, DRM or
  * another process as it is. There is no physical address anywhere.
@@ -79,7 +79,21 @@ typedef int MMNGR_ID;
 #define RCAR_HEAP_NO_RANGE(...) \
 	RCAR_HEAP_UNPORTED("mmngr: the whole buffer is invalidated: flush what the CPU wrote elsewhere in it before")
 #define RCAR_HEAP_NO_DEVICE(...) \
-	RCAR_HEAP_UNPORTED("mmngr: there is no such device: use the functions of mmngr-to-dma-heap.h")
+	((const char *)(size_t)RCAR_HEAP_UNPORTED("mmngr: there is no such device: use the functions of mmngr-to-dma-heap.h"))
+#define RCAR_HEAP_NO_FUNCTION(...) \
+	RCAR_HEAP_UNPORTED("mmngr: the replacement has other parameters: call it here by its name")
+#define RCAR_HEAP_NO_MACRO(...) \
+	RCAR_HEAP_UNPORTED("mmngr: this macro may hide where an address is used: write the call where the macro is used")
+#define RCAR_HEAP_NO_NAME(...) \
+	((const char *)(size_t)RCAR_HEAP_UNPORTED("mmngr: there is no library to look this up in: call the function of mmngr-to-dma-heap.h"))
+
+/* For the messages below to be the only ones. */
+struct MM_FUNC {
+	unsigned int func;
+	unsigned int type;
+	unsigned int attr;
+	unsigned int *conf;
+};
 
 /* 4 is LOSSY on Gen3 and MV on Gen2. */
 #define MM_CARVEOUT_SSP			RCAR_HEAP_NO_CARVEOUT()
@@ -278,13 +292,13 @@ static inline int rcar_heap_free(int id)
 
 /*
  * mmngr_share_in_user*(), of memory whose dma-buf is at hand. Another descriptor and
- * another mapping, which rcar_heap_free() ends.
+ * another mapping, which rcar_heap_free() ends. It is of the whole buffer.
  */
-static inline int rcar_heap_share(int fd, int *id, void **addr)
+static inline int rcar_heap_share(int fd, int *id, size_t size, void **addr)
 {
 	int copy;
 
-	if (!id || !addr)
+	if (!id || !addr || !size)
 		return rcar_heap_error(R_MM_PARE, EINVAL);
 
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -294,7 +308,8 @@ static inline int rcar_heap_share(int fd, int *id, void **addr)
 	return rcar_heap_keep(copy, 1, id, addr);
 }
 
-static inline int rcar_heap_share_gen2(int fd, int *id, unsigned long *addr)
+static inline int rcar_heap_share_gen2(int fd, int *id, unsigned long size,
+				       unsigned long *addr)
 {
 	void *map = NULL;
 	int ret;
@@ -302,7 +317,7 @@ static inline int rcar_heap_share_gen2(int fd, int *id, unsigned long *addr)
 	if (!addr)
 		return rcar_heap_error(R_MM_PARE, EINVAL);
 
-	ret = rcar_heap_share(fd, id, &map);
+	ret = rcar_heap_share(fd, id, size, &map);
 	*addr = (unsigned long)map;
 
 	return ret;
@@ -313,11 +328,11 @@ static inline int rcar_heap_share_gen2(int fd, int *id, unsigned long *addr)
  * of the export and as its dma-buf: callers close it by either, and by both never
  * rightly, as with mmngr.
  */
-static inline int rcar_heap_export(int id, int *export_id, int *fd)
+static inline int rcar_heap_export(int id, int *export_id, size_t size, int *fd)
 {
 	int copy;
 
-	if (!export_id || !fd)
+	if (!export_id || !fd || !size)
 		return rcar_heap_error(R_MM_PARE, EINVAL);
 
 	copy = fcntl(id, F_DUPFD_CLOEXEC, 0);
@@ -408,16 +423,22 @@ static inline int rcar_heap_end(int fd, __u64 access)
  * mmngr_flush(), of the whole buffer. Writes back what the CPU wrote, and invalidates
  * then: programs call it after they have filled a buffer, and also after a device has.
  */
-static inline int rcar_heap_flush(int id)
+static inline int rcar_heap_flush(int id, size_t offset, size_t len)
 {
 	int ret = rcar_heap_end(id, DMA_BUF_SYNC_WRITE);
+
+	(void)offset;
+	(void)len;
 
 	return ret ? ret : rcar_heap_begin(id, DMA_BUF_SYNC_READ);
 }
 
 /* mmngr_inval(), of the whole buffer. Drops what the CPU wrote and did not flush. */
-static inline int rcar_heap_inval(int id)
+static inline int rcar_heap_inval(int id, size_t offset, size_t len)
 {
+	(void)offset;
+	(void)len;
+
 	return rcar_heap_begin(id, DMA_BUF_SYNC_READ);
 }
 

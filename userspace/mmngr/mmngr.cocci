@@ -6,7 +6,7 @@
 //
 // What comes out includes mmngr-to-dma-heap.h. What has no replacement becomes a
 // macro of that header, RCAR_HEAP_NO_..., which does not compile and says why.
-// Documentation/from-mmngr.md tells what is left to do by hand.
+// README.md tells what is left to do by hand.
 //
 //   -D keep_cached	leave cached buffers cached in a file that never flushes
 //
@@ -38,15 +38,24 @@ virtual keep_cached
 - #include <mmngr_user_public.h>
 + #include "mmngr-to-dma-heap.h"
 
-@include_buf@
+// One is enough.
+@include_buf depends on !include_user && !include_user_system@
 @@
 - #include "mmngr_buf_user_public.h"
 + #include "mmngr-to-dma-heap.h"
 
-@include_buf_system@
+@include_buf_system depends on !include_user && !include_user_system@
 @@
 - #include <mmngr_buf_user_public.h>
 + #include "mmngr-to-dma-heap.h"
+
+@include_twice@
+@@
+- #include "mmngr_buf_user_public.h"
+
+@include_twice_system@
+@@
+- #include <mmngr_buf_user_public.h>
 
 // The ioctls behind the library. Their structures and numbers are in no header now.
 @device@
@@ -89,6 +98,23 @@ symbol MM_KERNELHEAP_CACHED, MM_KERNELHEAP;
 
 // ------------------------------------------------------------------------------
 // 1. One form for the calls of both generations
+
+// What a macro does with addresses is seen where it is used, which the rules below
+// do not look at.
+@in_function@
+identifier fn;
+identifier f = {mmngr_alloc_in_user_ext, mmngr_alloc_in_user, mmngr_import_start_in_user_ext, mmngr_import_start_in_user};
+position p;
+@@
+ fn(...) { <+... f@p(...) ...+> }
+
+@in_macro@
+identifier f = {mmngr_alloc_in_user_ext, mmngr_alloc_in_user, mmngr_import_start_in_user_ext, mmngr_import_start_in_user};
+position p != in_function.p;
+expression list ES;
+@@
+- f@p(ES)
++ RCAR_HEAP_NO_MACRO(ES)
 
 // &(x) and &x are the same buffer below.
 @unparen disable paren@
@@ -159,6 +185,27 @@ expression X, S, H, V;
 + rcar_heap_to_share_gen2(H, X, S, V)
 )
 
+// (unsigned int *)&address is that address, too.
+@uncast_first disable drop_cast@
+type T;
+expression H;
+identifier f =~ "^rcar_heap_from_";
+@@
+ f(
+- (T)&H
++ &H
+ ,...)
+
+@uncast_second disable drop_cast@
+type T;
+expression E, H;
+identifier f =~ "^rcar_heap_from_";
+@@
+ f(E,
+- (T)&H
++ &H
+ ,...)
+
 // (unsigned int)address is that address.
 @uncast disable drop_cast@
 type T;
@@ -177,12 +224,13 @@ identifier f =~ "^rcar_heap_to_";
 @found_export exists@
 expression H, I, P, E;
 identifier f =~ "^rcar_heap_from_";
+type T;
 position p;
 @@
 (
- f(&H, P, &I, ...)
+ f(&H, P, \(&I\|(T)&I\), ...)
 |
- f(P, &H, &I, ...)
+ f(P, &H, \(&I\|(T)&I\), ...)
 )
  ... when any
      when != &H
@@ -196,17 +244,18 @@ expression found_export.H, found_export.I, X, S, B;
 position found_export.p;
 @@
 - rcar_heap_to_export@p(H, X, S, B)
-+ rcar_heap_export(I, X, B)
++ rcar_heap_export(I, X, S, B)
 
 @found_share exists@
 expression H, I, P, E;
 identifier f =~ "^rcar_heap_from_";
+type T;
 position p;
 @@
 (
- f(&H, P, &I, ...)
+ f(&H, P, \(&I\|(T)&I\), ...)
 |
- f(P, &H, &I, ...)
+ f(P, &H, \(&I\|(T)&I\), ...)
 )
  ... when any
      when != &H
@@ -225,10 +274,10 @@ position found_share.p;
 @@
 (
 - rcar_heap_to_share@p(H, X, S, V)
-+ rcar_heap_share(I, X, V)
++ rcar_heap_share(I, X, S, V)
 |
 - rcar_heap_to_share_gen2@p(H, X, S, V)
-+ rcar_heap_share_gen2(I, X, V)
++ rcar_heap_share_gen2(I, X, S, V)
 )
 
 // In a member of the structure that has the id in another one. The isomorphisms would
@@ -254,10 +303,10 @@ identifier fields.FH, fields.FI;
 @@
 (
 - rcar_heap_to_export(E->FH, X, S, B)
-+ rcar_heap_export(E->FI, X, B)
++ rcar_heap_export(E->FI, X, S, B)
 |
 - rcar_heap_to_export(E.FH, X, S, B)
-+ rcar_heap_export(E.FI, X, B)
++ rcar_heap_export(E.FI, X, S, B)
 )
 
 @field_share disable ptr_to_array, fld_to_ptr@
@@ -266,16 +315,16 @@ identifier fields.FH, fields.FI;
 @@
 (
 - rcar_heap_to_share(E->FH, X, S, V)
-+ rcar_heap_share(E->FI, X, V)
++ rcar_heap_share(E->FI, X, S, V)
 |
 - rcar_heap_to_share(E.FH, X, S, V)
-+ rcar_heap_share(E.FI, X, V)
++ rcar_heap_share(E.FI, X, S, V)
 |
 - rcar_heap_to_share_gen2(E->FH, X, S, V)
-+ rcar_heap_share_gen2(E->FI, X, V)
++ rcar_heap_share_gen2(E->FI, X, S, V)
 |
 - rcar_heap_to_share_gen2(E.FH, X, S, V)
-+ rcar_heap_share_gen2(E.FI, X, V)
++ rcar_heap_share_gen2(E.FI, X, S, V)
 )
 
 // ------------------------------------------------------------------------------
@@ -329,6 +378,37 @@ position found_address.p;
 - H@p
 + RCAR_HEAP_NO_ADDRESS(H)
 
+// In the very expression of the call.
+@found_beside exists@
+expression H, P, E;
+identifier f =~ "^rcar_heap_from_";
+position p;
+@@
+(
+ (<+... f(&H, P, ...) ...+>) && (<+... H@p ...+>)
+|
+ (<+... f(P, &H, ...) ...+>) && (<+... H@p ...+>)
+|
+ (<+... f(&H, P, ...) ...+>) || (<+... H@p ...+>)
+|
+ (<+... f(P, &H, ...) ...+>) || (<+... H@p ...+>)
+|
+ (<+... f(&H, P, ...) ...+>) ? (<+... H@p ...+>) : E
+|
+ (<+... f(P, &H, ...) ...+>) ? (<+... H@p ...+>) : E
+|
+ (<+... f(&H, P, ...) ...+>) ? E : (<+... H@p ...+>)
+|
+ (<+... f(P, &H, ...) ...+>) ? E : (<+... H@p ...+>)
+)
+
+@do_beside@
+expression found_beside.H;
+position found_beside.p;
+@@
+- H@p
++ RCAR_HEAP_NO_ADDRESS(H)
+
 // An array of addresses, read with another index than it was filled with.
 @found_array exists@
 idexpression A;
@@ -360,9 +440,15 @@ position p;
 @do_array@
 idexpression found_array.A;
 position found_array.p;
+expression K;
 @@
+(
+- A@p[K]
++ RCAR_HEAP_NO_ADDRESS(A[K])
+|
 - A@p
 + RCAR_HEAP_NO_ADDRESS(A)
+)
 
 // Members and variables that outlive the function are looked for in the whole file,
 // after step 4, when no call gives an address any more. Here are their names.
@@ -510,10 +596,10 @@ expression I, O, L;
 @@
 (
 - mmngr_flush(I, O, L)
-+ rcar_heap_flush(I)
++ rcar_heap_flush(I, O, L)
 |
 - mmngr_inval(I, 0, L)
-+ rcar_heap_inval(I)
++ rcar_heap_inval(I, 0, L)
 |
 - mmngr_inval(I, O, L)
 + RCAR_HEAP_NO_RANGE(I, O, L)
@@ -552,8 +638,15 @@ position q;
 expression E;
 identifier hard_fields.FH;
 position p != {field_lhs.q, field_marked.q};
+expression K;
 @@
 (
+- E->FH@p[K]
++ RCAR_HEAP_NO_ADDRESS(E->FH[K])
+|
+- E.FH@p[K]
++ RCAR_HEAP_NO_ADDRESS(E.FH[K])
+|
 - E->FH@p
 + RCAR_HEAP_NO_ADDRESS(E->FH)
 |
@@ -581,9 +674,109 @@ position q;
 @global_use@
 global idexpression hard_globals.G;
 position p != {global_lhs.q, global_marked.q};
+expression K;
 @@
+(
+- G@p[K]
++ RCAR_HEAP_NO_ADDRESS(G[K])
+|
 - G@p
 + RCAR_HEAP_NO_ADDRESS(G)
+)
+
+// ------------------------------------------------------------------------------
+// Functions that something else is done with than to call them, and calls with other
+// arguments than the headers have
+
+@no_function@
+symbol mmngr_alloc_in_user_ext, mmngr_alloc_in_user;
+symbol mmngr_free_in_user_ext, mmngr_free_in_user;
+symbol mmngr_share_in_user_ext, mmngr_share_in_user;
+symbol mmngr_release_in_user_ext, mmngr_release_in_user;
+symbol mmngr_debug_map_va_ext, mmngr_debug_map_va;
+symbol mmngr_debug_unmap_va_ext, mmngr_debug_unmap_va;
+symbol mmngr_export_start_in_user_ext, mmngr_export_start_in_user;
+symbol mmngr_export_end_in_user_ext, mmngr_export_end_in_user;
+symbol mmngr_import_start_in_user_ext, mmngr_import_start_in_user;
+symbol mmngr_import_end_in_user_ext, mmngr_import_end_in_user;
+symbol mmngr_flush, mmngr_inval;
+@@
+(
+- mmngr_alloc_in_user_ext
++ RCAR_HEAP_NO_FUNCTION(mmngr_alloc_in_user_ext)
+|
+- mmngr_alloc_in_user
++ RCAR_HEAP_NO_FUNCTION(mmngr_alloc_in_user)
+|
+- mmngr_free_in_user_ext
++ RCAR_HEAP_NO_FUNCTION(mmngr_free_in_user_ext)
+|
+- mmngr_free_in_user
++ RCAR_HEAP_NO_FUNCTION(mmngr_free_in_user)
+|
+- mmngr_share_in_user_ext
++ RCAR_HEAP_NO_FUNCTION(mmngr_share_in_user_ext)
+|
+- mmngr_share_in_user
++ RCAR_HEAP_NO_FUNCTION(mmngr_share_in_user)
+|
+- mmngr_release_in_user_ext
++ RCAR_HEAP_NO_FUNCTION(mmngr_release_in_user_ext)
+|
+- mmngr_release_in_user
++ RCAR_HEAP_NO_FUNCTION(mmngr_release_in_user)
+|
+- mmngr_debug_map_va_ext
++ RCAR_HEAP_NO_FUNCTION(mmngr_debug_map_va_ext)
+|
+- mmngr_debug_map_va
++ RCAR_HEAP_NO_FUNCTION(mmngr_debug_map_va)
+|
+- mmngr_debug_unmap_va_ext
++ RCAR_HEAP_NO_FUNCTION(mmngr_debug_unmap_va_ext)
+|
+- mmngr_debug_unmap_va
++ RCAR_HEAP_NO_FUNCTION(mmngr_debug_unmap_va)
+|
+- mmngr_export_start_in_user_ext
++ RCAR_HEAP_NO_FUNCTION(mmngr_export_start_in_user_ext)
+|
+- mmngr_export_start_in_user
++ RCAR_HEAP_NO_FUNCTION(mmngr_export_start_in_user)
+|
+- mmngr_export_end_in_user_ext
++ RCAR_HEAP_NO_FUNCTION(mmngr_export_end_in_user_ext)
+|
+- mmngr_export_end_in_user
++ RCAR_HEAP_NO_FUNCTION(mmngr_export_end_in_user)
+|
+- mmngr_import_start_in_user_ext
++ RCAR_HEAP_NO_FUNCTION(mmngr_import_start_in_user_ext)
+|
+- mmngr_import_start_in_user
++ RCAR_HEAP_NO_FUNCTION(mmngr_import_start_in_user)
+|
+- mmngr_import_end_in_user_ext
++ RCAR_HEAP_NO_FUNCTION(mmngr_import_end_in_user_ext)
+|
+- mmngr_import_end_in_user
++ RCAR_HEAP_NO_FUNCTION(mmngr_import_end_in_user)
+|
+- mmngr_flush
++ RCAR_HEAP_NO_FUNCTION(mmngr_flush)
+|
+- mmngr_inval
++ RCAR_HEAP_NO_FUNCTION(mmngr_inval)
+)
+
+@no_name@
+constant char [] c =~ "mmngr_";
+expression E;
+@@
+ dlsym(E,
+- c
++ RCAR_HEAP_NO_NAME(c)
+ )
 
 // ------------------------------------------------------------------------------
 // Variables for an address that nothing asks for any more
