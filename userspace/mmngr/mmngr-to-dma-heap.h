@@ -128,6 +128,10 @@ struct rcar_heap_buffer {
 __attribute__((weak)) pthread_mutex_t rcar_heap_lock = PTHREAD_MUTEX_INITIALIZER;
 __attribute__((weak)) struct rcar_heap_buffer *rcar_heap_buffers = NULL;
 
+/*
+ * Unlike libmmngr, the functions clear what they would have set, if they fail: there are
+ * callers that ignore the result, or look at the address alone.
+ */
 static inline int rcar_heap_error(int ret, int err)
 {
 	errno = err;
@@ -204,8 +208,7 @@ err_close:
 
 /*
  * mmngr_alloc_in_user_ext(). As there, a carve-out is not mapped. Unlike there, its
- * memory is zeroed, and a failure clears id and address, since there are callers that
- * look at the address alone.
+ * memory is zeroed.
  */
 static inline int rcar_heap_alloc(int *id, size_t size, void **addr,
 				  unsigned int flag)
@@ -217,14 +220,15 @@ static inline int rcar_heap_alloc(int *id, size_t size, void **addr,
 	const char *path = RCAR_HEAP_UNCACHED;
 	int heap, ret, err;
 
-	if (!id || !addr)
+	if (id)
+		*id = -1;
+	if (addr)
+		*addr = NULL;
+
+	if (!id || !addr || !size)
 		return rcar_heap_error(R_MM_PARE, EINVAL);
-
-	*id = -1;
-	*addr = NULL;
-
-	if (!size || (flag != MM_KERNELHEAP && flag != MM_KERNELHEAP_CACHED &&
-		      flag != MM_CARVEOUT))
+	if (flag != MM_KERNELHEAP && flag != MM_KERNELHEAP_CACHED &&
+	    flag != MM_CARVEOUT)
 		return rcar_heap_error(R_MM_PARE, EINVAL);
 
 	if (flag == MM_KERNELHEAP_CACHED)
@@ -251,11 +255,9 @@ static inline int rcar_heap_alloc_gen2(int *id, unsigned long size,
 	void *map = NULL;
 	int ret;
 
-	if (!addr)
-		return rcar_heap_error(R_MM_PARE, EINVAL);
-
-	ret = rcar_heap_alloc(id, size, &map, (unsigned int)flag);
-	*addr = (unsigned long)map;
+	ret = rcar_heap_alloc(id, size, addr ? &map : NULL, (unsigned int)flag);
+	if (addr)
+		*addr = (unsigned long)map;
 
 	return ret;
 }
@@ -298,6 +300,10 @@ static inline int rcar_heap_share(int fd, int *id, size_t size, void **addr)
 {
 	int copy;
 
+	if (id)
+		*id = -1;
+	if (addr)
+		*addr = NULL;
 	if (!id || !addr || !size)
 		return rcar_heap_error(R_MM_PARE, EINVAL);
 
@@ -314,11 +320,9 @@ static inline int rcar_heap_share_gen2(int fd, int *id, unsigned long size,
 	void *map = NULL;
 	int ret;
 
-	if (!addr)
-		return rcar_heap_error(R_MM_PARE, EINVAL);
-
-	ret = rcar_heap_share(fd, id, size, &map);
-	*addr = (unsigned long)map;
+	ret = rcar_heap_share(fd, id, size, addr ? &map : NULL);
+	if (addr)
+		*addr = (unsigned long)map;
 
 	return ret;
 }
@@ -332,6 +336,10 @@ static inline int rcar_heap_export(int id, int *export_id, size_t size, int *fd)
 {
 	int copy;
 
+	if (export_id)
+		*export_id = -1;
+	if (fd)
+		*fd = -1;
 	if (!export_id || !fd || !size)
 		return rcar_heap_error(R_MM_PARE, EINVAL);
 
@@ -356,6 +364,10 @@ static inline int rcar_heap_import(int *import_id, size_t *size, int fd)
 {
 	int copy;
 
+	if (import_id)
+		*import_id = -1;
+	if (size)
+		*size = 0;
 	if (!import_id || !size)
 		return rcar_heap_error(R_MM_PARE, EINVAL);
 
@@ -374,14 +386,11 @@ static inline int rcar_heap_import(int *import_id, size_t *size, int fd)
 static inline int rcar_heap_import_gen2(int *import_id, unsigned long *size,
 					int fd)
 {
-	size_t bytes;
+	size_t bytes = 0;
 	int ret;
 
-	if (!size)
-		return rcar_heap_error(R_MM_PARE, EINVAL);
-
-	ret = rcar_heap_import(import_id, &bytes, fd);
-	if (ret == R_MM_OK)
+	ret = rcar_heap_import(import_id, size ? &bytes : NULL, fd);
+	if (size)
 		*size = bytes;
 
 	return ret;

@@ -347,37 +347,6 @@ expression H, X, S, V;
 + RCAR_HEAP_NO_SHARE(H, X, S, V)
 )
 
-@found_address exists@
-expression H, P, E;
-identifier f =~ "^rcar_heap_from_";
-identifier g =~ "^rcar_heap_from_";
-position p;
-@@
-(
- f(&H, P, ...)
-|
- f(P, &H, ...)
-)
- ... when any
-(
- g(..., &H, ...)
-|
- H = E
-|
- RCAR_HEAP_NO_EXPORT(...)
-|
- RCAR_HEAP_NO_SHARE(...)
-|
- H@p
-)
-
-@do_address@
-expression found_address.H;
-position found_address.p;
-@@
-- H@p
-+ RCAR_HEAP_NO_ADDRESS(H)
-
 // In the very expression of the call.
 @found_beside exists@
 expression H, P, E;
@@ -405,6 +374,40 @@ position p;
 @do_beside@
 expression found_beside.H;
 position found_beside.p;
+@@
+- H@p
++ RCAR_HEAP_NO_ADDRESS(H)
+
+// On a path from it.
+@found_address exists@
+expression H, P, E;
+identifier f =~ "^rcar_heap_from_";
+identifier g =~ "^rcar_heap_from_";
+position p;
+@@
+(
+ f(&H, P, ...)
+|
+ f(P, &H, ...)
+)
+ ... when any
+(
+ g(..., &H, ...)
+|
+ H = E
+|
+ RCAR_HEAP_NO_EXPORT(...)
+|
+ RCAR_HEAP_NO_SHARE(...)
+|
+ RCAR_HEAP_NO_ADDRESS(...)
+|
+ H@p
+)
+
+@do_address@
+expression found_address.H;
+position found_address.p;
 @@
 - H@p
 + RCAR_HEAP_NO_ADDRESS(H)
@@ -514,9 +517,10 @@ expression P;
 // An address that goes to a pointer of unknown origin may be used anywhere.
 @allocs@
 expression H, I, S, V, F, M;
+type T;
 @@
 (
-- rcar_heap_from_alloc(&H, &H, I, S, V, F, \(NULL\|0\))
+- rcar_heap_from_alloc(&H, &H, I, S, V, F, \(NULL\|0\|(T)NULL\|(T)0\))
 + rcar_heap_alloc(I, S, V, F)
 |
 - rcar_heap_from_alloc(&H, &H, I, S, V, F, M)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "mmngr_user_public.h"
 #include "mmngr_buf_user_public.h"
+#include "check.h"
 
 struct capture {
 	uint32_t idx;
@@ -58,4 +59,25 @@ int capture_read(struct capture *buffer)
 void capture_free(struct capture *buffer)
 {
 	mmngr_free_in_user_ext(buffer->idx);
+}
+
+int main(void)
+{
+	struct capture buffer;
+	int size = 640 * 480 * 2;
+
+	if (capture_alloc(&buffer, size))
+		return 1;
+
+	printf("cleared: %08lx\n", device_reads(buffer.dbuf_fd, size));
+	device_writes(buffer.dbuf_fd, size, 1);
+	printf("first byte: %d\n", capture_read(&buffer));
+	printf("captured: %08lx\n", sum(buffer.mem, size));
+	fill(buffer.mem, size, 2);
+	printf("flush: %d\n", capture_flush(buffer.idx, size));
+	printf("written: %08lx\n", device_reads(buffer.dbuf_fd, size));
+	capture_free(&buffer);
+	printf("flush of nothing: %d\n", capture_flush(-1, size));
+
+	return 0;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "mmngr_user_public.h"
 #include "mmngr_buf_user_public.h"
+#include "check.h"
 
 struct frame {
 	int mmngr_id;
@@ -18,7 +19,7 @@ struct frame {
 };
 
 struct frame *frames_alloc(unsigned int count, size_t size);
-int frame_export(struct frame *frame);
+int frame_export(struct frame *frame, unsigned long size);
 void frames_free(struct frame *p_bufs, unsigned int count);
 
 struct frame *frames_alloc(unsigned int count, size_t size)
@@ -44,9 +45,9 @@ struct frame *frames_alloc(unsigned int count, size_t size)
 	return p_bufs;
 }
 
-int frame_export(struct frame *frame)
+int frame_export(struct frame *frame, unsigned long size)
 {
-	return mmngr_export_start_in_user(&frame->dmabuf_id, frame->size,
+	return mmngr_export_start_in_user(&frame->dmabuf_id, size,
 					  frame->hard_addr, &frame->dmabuf_fd);
 }
 
@@ -59,4 +60,34 @@ void frames_free(struct frame *p_bufs, unsigned int count)
 		mmngr_free_in_user(p_bufs[index].mmngr_id);
 	}
 	free(p_bufs);
+}
+
+int main(void)
+{
+	int before = descriptors();
+	struct frame *frames;
+	unsigned int i;
+
+	frames = frames_alloc(4, 320 * 240 * 4);
+	if (!frames)
+		return 1;
+
+	for (i = 0; i < 4; i++) {
+		if (frame_export(&frames[i], frames[i].size) != R_MM_OK)
+			return 1;
+		fill((void *)frames[i].virt_addr, frames[i].size, i);
+	}
+	for (i = 0; i < 4; i++)
+		printf("frame %u: %08lx\n", i,
+		       device_reads(frames[i].dmabuf_fd, frames[i].size));
+
+	frames_free(frames, 4);
+	printf("descriptors left: %d\n", descriptors() - before);
+	printf("too large: %d\n", !frames_alloc(2, (size_t)1 << 31));
+	frames = frames_alloc(1, 4096);
+	if (!frames)
+		return 1;
+	printf("export of nothing: %d\n", frame_export(frames, 0));
+
+	return 0;
 }

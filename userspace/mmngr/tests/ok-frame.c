@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 #include "mmngr_user_public.h"
+#include "check.h"
 
 int main(void)
 {
 	size_t size = 1920 * 1080 * 2;
+	int before = descriptors();
 	MMNGR_ID id;
 	unsigned int hard;
 	void *virt;
@@ -19,7 +21,12 @@ int main(void)
 		return 1;
 	}
 
+	printf("zeroed: %08lx\n", sum(virt, size));
 	memset(virt, 0x80, size);
+	printf("filled: %08lx\n", sum(virt, size));
 
-	return mmngr_free_in_user_ext(id) == R_MM_OK ? 0 : 1;
+	ret = mmngr_free_in_user_ext(id) == R_MM_OK ? 0 : 1;
+	printf("freed: %d, descriptors left: %d\n", ret, descriptors() - before);
+
+	return ret;
 }

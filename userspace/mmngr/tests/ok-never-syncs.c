@@ -3,6 +3,9 @@
 #include <string.h>
 #include "mmngr_user_public.h"
 #include "mmngr_buf_user_public.h"
+#include "check.h"
+
+static unsigned char pixels[128 * 128 * 4];
 
 int logo(const void *pixels, size_t size);
 
@@ -25,4 +28,15 @@ int logo(const void *pixels, size_t size)
 	}
 
 	return fd;
+}
+
+int main(void)
+{
+	int fd;
+
+	fill(pixels, sizeof(pixels), 3);
+	fd = logo(pixels, sizeof(pixels));
+	printf("shown: %08lx\n", device_reads(fd, sizeof(pixels)));
+
+	return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "mmngr_user_public.h"
 #include "mmngr_buf_user_public.h"
+#include "check.h"
 
 #define MAX_PLANES 3
 
@@ -57,4 +58,24 @@ void buffer_free(struct buffer *buffer)
 		}
 		buffer->addr[i] = NULL;
 	}
+}
+
+int main(void)
+{
+	int before = descriptors(), fd[MAX_PLANES], i, size = 320 * 240;
+	struct buffer buffer = { { 0 }, { 0 }, { NULL } };
+
+	if (buffer_alloc(&buffer, fd, 2, size))
+		return 1;
+	for (i = 0; i < 2; i++)
+		fill(buffer.addr[i], size, 7 + i);
+	for (i = 0; i < 2; i++)
+		printf("plane %d: %08lx\n", i, device_reads(fd[i], size));
+	printf("third plane: %d\n", buffer.id[2]);
+
+	buffer_free(&buffer);
+	printf("descriptors left: %d\n", descriptors() - before);
+	printf("empty: %d\n", buffer_alloc(&buffer, fd, 1, 0));
+
+	return 0;
 }

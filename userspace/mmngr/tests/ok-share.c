@@ -2,10 +2,11 @@
 /* Carve-out that the CPU writes through a second mapping. */
 #include <string.h>
 #include "mmngr_user_public.h"
+#include "check.h"
 
-int fill(size_t size);
+int white(size_t size);
 
-int fill(size_t size)
+int white(size_t size)
 {
 	MMNGR_ID id, ids;
 	unsigned int hard_addr;
@@ -22,10 +23,23 @@ int fill(size_t size)
 		return ret;
 
 	memset(shared, 0xff, size);
+	printf("mapped once: %d, white: %08lx\n", !virt, sum(shared, size));
 
 	ret = mmngr_debug_unmap_va_ext(ids);
 	if (ret)
 		return ret;
 
 	return mmngr_free_in_user_ext(id);
+}
+
+int main(void)
+{
+	int before = descriptors();
+
+	printf("result: %d\n", white(100000));
+	printf("empty: %d\n", white(0));
+	printf("too large: %d\n", white((size_t)1 << 31));
+	printf("descriptors left: %d\n", descriptors() - before);
+
+	return 0;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <mmngr_user_public.h>
+#include "check.h"
 
 struct block {
 	MMNGR_ID id;
@@ -42,4 +43,31 @@ void block_free(struct block *block)
 {
 	mmngr_free_in_user(block->id);
 	free(block);
+}
+
+int main(void)
+{
+	int before = descriptors();
+	struct block *block;
+	unsigned long i;
+
+	for (i = 1; i <= 3; i++) {
+		block = block_new(i * 1000000);
+		if (!block) {
+			printf("block %lu: error %d\n", i, errno);
+			continue;
+		}
+		fill((void *)block->virt, block->size, i);
+		printf("block %lu: %08lx\n", i,
+		       sum((void *)block->virt, block->size));
+		block_free(block);
+	}
+
+	block = block_new(1UL << 31);
+	printf("too large: %d, no memory: %d\n", !block, errno == ENOMEM);
+	block = block_new(0);
+	printf("empty: %d, bad: %d\n", !block, errno == EBADF);
+	printf("descriptors left: %d\n", descriptors() - before);
+
+	return 0;
 }
