@@ -81,7 +81,7 @@ typedef int MMNGR_ID;
 #define RCAR_HEAP_NO_DEVICE(...) \
 	((const char *)(size_t)RCAR_HEAP_UNPORTED("mmngr: there is no such device: use the functions of mmngr-to-dma-heap.h"))
 #define RCAR_HEAP_NO_FUNCTION(...) \
-	RCAR_HEAP_UNPORTED("mmngr: the replacement has other parameters: call it here by its name")
+	((void *)(size_t)RCAR_HEAP_UNPORTED("mmngr: the replacement has other parameters: call it here by its name"))
 #define RCAR_HEAP_NO_MACRO(...) \
 	RCAR_HEAP_UNPORTED("mmngr: this macro may hide where an address is used: write the call where the macro is used")
 #define RCAR_HEAP_NO_NAME(...) \

@@ -88,6 +88,8 @@ int main(void)
 	if (!frames)
 		return 1;
 	printf("export of nothing: %d\n", frame_export(frames, 0));
+	mmngr_free_in_user(frames->mmngr_id);
+	free(frames);
 
 	return 0;
 }
