@@ -20,6 +20,7 @@
 #   RUNNER         command to run what it makes, "qemu-aarch64 -L /usr/aarch64-linux-gnu"
 #                  for one; without it, programs for another machine are not run
 #   CFLAGS         more options of the compiler, -static for one
+#   DTC            compiler of device trees (dtc)
 #   UDEVADM        udevadm of systemd 254 or newer, to check the rules (udevadm)
 #   MMNGR_HEADERS  folder with the public headers of the real libmmngr, libmmngrbuf
 #                  and mmngr, to compare the list of names with
@@ -33,9 +34,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 spatch=${SPATCH:-spatch}
 cc=${CC:-cc}
 runner=${RUNNER:-}
+dtc=${DTC:-dtc}
 udevadm=${UDEVADM:-udevadm}
 guide=$here/../README.md
 names=$here/../libmmngr-api.tsv
+boards=$here/../boards.md
 rules=$here/../../udev/60-rcar-dma-heap.rules
 read -ra more <<<"${CFLAGS:-}"
 flags=(-std=gnu11 -O2 -Wall -Wextra -Werror "${more[@]}")
@@ -109,6 +112,10 @@ expected() {
 contains() {
 	local text line status=0
 	text=$(flat <"$1")
+	[ "$(grep -c '^#include "mmngr-to-dma-heap.h"$' "$1")" -eq 1 ] || {
+		echo 'the header is not there once'
+		status=1
+	}
 	while read -r line; do
 		[[ "$text" == *"$(flat <<<"$line" | sed 's/ $//')"* ]] || {
 			echo "is not there: $line"
@@ -321,6 +328,77 @@ links_lead_somewhere() {
 	return "$status"
 }
 
+# ---- the device trees ----
+
+# blocks STAGE BOARD: the code after the word "Before" or "After" of this section
+blocks() {
+	awk -v stage="$1" -v board="## $2" '
+		/^## / { mine = $0 == board; at = "" }
+		/^(Before|After)/ { at = $1; sub(/[,:].*/, "", at) }
+		mine && at == stage && /^    / { print substr($0, 5) }
+	' "$boards"
+}
+
+board_names() { sed -n 's/^## //p' "$boards"; }
+
+boards_compile() {
+	local board stage status=0
+	while read -r board; do
+		for stage in Before After; do
+			{
+				echo '/dts-v1/; / { #address-cells = <2>; #size-cells = <2>;'
+				blocks "$stage" "$board"
+				echo '};'
+			} >"$tmp/board.dts"
+			"$dtc" -q -o "$tmp/board.dtb" "$tmp/board.dts" || {
+				echo "$stage: $board"
+				status=1
+			}
+		done
+	done < <(board_names)
+	return "$status"
+}
+
+# fits FIRST LAST SIZE BASE LENGTH: what the driver would refuse is not memory below
+# 4 GiB, or no whole units of 2 MiB
+fits() {
+	[ $# -eq 5 ] &&
+		[ $(($4)) -ge $(($1)) ] && [ $(($4 + $5 - 1)) -le $(($2)) ] &&
+		[ $(($2)) -lt $((1 << 32)) ] &&
+		[ $(($3)) -gt 0 ] && [ $(($3)) -le $(($5)) ] &&
+		[ $((($3 | $4 | $5) % (2 << 20))) -eq 0 ]
+}
+
+boards_fit() {
+	local board memory size window lossy status=0 count=0
+	while read -r board; do
+		count=$((count + 1))
+		read -ra memory < <(awk -v board="## $board" '
+			/^## / { mine = $0 == board }
+			mine && /^Memory below 4 GiB: / { print $5 }' "$boards" | tr -d . | tr - ' ')
+		size=$(blocks After "$board" | sed -nE 's/^ +size = <0x0 (0x[0-9a-f]+)>;$/\1/p')
+		read -ra window < <(blocks After "$board" | sed -nE \
+			's/^ +alloc-ranges = <0x0 (0x[0-9a-f]+) 0x0 (0x[0-9a-f]+)>;$/\1 \2/p')
+		fits "${memory[@]}" "$size" "${window[@]}" || {
+			echo "$board: $size in ${window[*]}, of ${memory[*]}"
+			status=1
+			continue
+		}
+		# The area for lossy decompression is not for ordinary pages.
+		read -ra lossy < <(blocks Before "$board" | awk '
+			/no-map/ { area = 1 }
+			/}/ { area = 0 }
+			area && /reg =/ { gsub(/[<>;]/, ""); print $4, $6 }
+			END { print 0, 0 }')
+		if [ $((lossy[0])) -lt $((window[0] + window[1])) ] &&
+		   [ $((window[0])) -lt $((lossy[0] + lossy[1])) ]; then
+			echo "$board: the lossy area ${lossy[*]} is in the window ${window[*]}"
+			status=1
+		fi
+	done < <(board_names)
+	[ "$count" -gt 0 ] && return "$status"
+}
+
 # ---- the header by itself ----
 
 header_alone() {
@@ -382,6 +460,12 @@ if [ ${#chosen[@]} -eq 0 ]; then
 	check 'guide: mentions each function of the header' guide_mentions_ours
 	check 'guide: explains each message of the compiler' guide_explains_messages
 	check 'guide: its links lead somewhere' links_lead_somewhere
+	check 'boards: the regions fit the memory' boards_fit
+	if command -v "$dtc" >/dev/null; then
+		check 'boards: the nodes compile' boards_compile
+	else
+		skip 'boards: the nodes compile' "no $dtc"
+	fi
 	if "$udevadm" verify --help >/dev/null 2>&1; then
 		check 'udev: the rules are right' rules_are_right "$rules"
 		check 'udev: so they are with the optional link' rules_with_link
