@@ -4,8 +4,14 @@
 #include "mmngr_user_public.h"
 
 int mmngr_open(void);
+int mmngrbuf_open(void);
 
 int mmngr_open(void)
 {
 	return open("/dev/rgnmm", O_RDWR);
+}
+
+int mmngrbuf_open(void)
+{
+	return open("/dev/rgnmmbuf", O_RDWR);
 }

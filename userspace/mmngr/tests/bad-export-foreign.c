@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Makes a dma-buf of memory that a codec library allocated. */
-#include "mmngr_buf_user_public.h"
+#include <mmngr_buf_user_public.h>
 
 struct codec_buffer {
 	unsigned int hwip_addr;

@@ -191,8 +191,8 @@ test_ok() {
 		original+=("$here/$with")
 	fi
 	read -ra options <<<"$options"
-	check "$name: original compiles" compile_original -o "$tmp/original/$name" \
-		"${original[@]}" "$here/fake/libmmngr.c"
+	check "$name: original compiles" compile_original "${wrap[@]}" \
+		-o "$tmp/original/$name" "${original[@]}" "$here/fake/libmmngr.c" "$here/fake/heap.c"
 	check "$name: compiles without a warning" compile "${options[@]}" "${wrap[@]}" \
 		-o "$tmp/ported/$name" "${sources[@]}" "$here/fake/heap.c"
 	if [ ! -e "$tmp/original/$name" ] || [ ! -e "$tmp/ported/$name" ]; then

@@ -132,7 +132,7 @@ int mmngr_alloc_in_user_ext(MMNGR_ID *id, size_t size, unsigned int *hard,
 	if (size > REGION)
 		return R_MM_NOMEM;
 
-	fd = memfd_create("mmngr", 0);
+	fd = memfd_create("dmabuf", 0);
 	if (fd < 0 || ftruncate(fd, pages(size)))
 		return R_MM_FATAL;
 
