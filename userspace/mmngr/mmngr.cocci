@@ -117,7 +117,7 @@ expression list ES;
 + RCAR_HEAP_NO_MACRO(ES)
 
 // &(x) and &x are the same buffer below.
-@unparen disable paren@
+@unparen@
 expression E;
 identifier f =~ "^mmngr_";
 @@
@@ -784,6 +784,25 @@ expression E;
 
 // ------------------------------------------------------------------------------
 // Variables for an address that nothing asks for any more
+
+@set@
+identifier hard_locals.h;
+expression E;
+position q;
+@@
+ h@q = E
+
+@read@
+identifier hard_locals.h;
+position p != set.q;
+@@
+ h@p
+
+@drop_assignment depends on !read@
+identifier hard_locals.h;
+constant C;
+@@
+- h = C;
 
 @drop@
 type T;

@@ -16,6 +16,7 @@ int run(size_t size)
 	unsigned int hard;
 	void *virt;
 
+	hard = 0;
 	if (mmngr_alloc_in_user_ext(&id, size, &hard, &virt, MMNGR_VA_SUPPORT,
 				    NULL) != R_MM_OK)
 		return -1;

@@ -14,6 +14,7 @@ int main(void)
 	void *virt;
 	int ret;
 
+	hard = 0;
 	ret = mmngr_alloc_in_user_ext(&id, size, &hard, &virt,
 				      MMNGR_VA_SUPPORT, NULL);
 	if (ret != R_MM_OK) {
