@@ -697,8 +697,6 @@ symbol mmngr_alloc_in_user_ext, mmngr_alloc_in_user;
 symbol mmngr_free_in_user_ext, mmngr_free_in_user;
 symbol mmngr_share_in_user_ext, mmngr_share_in_user;
 symbol mmngr_release_in_user_ext, mmngr_release_in_user;
-symbol mmngr_debug_map_va_ext, mmngr_debug_map_va;
-symbol mmngr_debug_unmap_va_ext, mmngr_debug_unmap_va;
 symbol mmngr_export_start_in_user_ext, mmngr_export_start_in_user;
 symbol mmngr_export_end_in_user_ext, mmngr_export_end_in_user;
 symbol mmngr_import_start_in_user_ext, mmngr_import_start_in_user;
@@ -729,18 +727,6 @@ symbol mmngr_flush, mmngr_inval;
 |
 - mmngr_release_in_user
 + RCAR_HEAP_NO_FUNCTION(mmngr_release_in_user)
-|
-- mmngr_debug_map_va_ext
-+ RCAR_HEAP_NO_FUNCTION(mmngr_debug_map_va_ext)
-|
-- mmngr_debug_map_va
-+ RCAR_HEAP_NO_FUNCTION(mmngr_debug_map_va)
-|
-- mmngr_debug_unmap_va_ext
-+ RCAR_HEAP_NO_FUNCTION(mmngr_debug_unmap_va_ext)
-|
-- mmngr_debug_unmap_va
-+ RCAR_HEAP_NO_FUNCTION(mmngr_debug_unmap_va)
 |
 - mmngr_export_start_in_user_ext
 + RCAR_HEAP_NO_FUNCTION(mmngr_export_start_in_user_ext)

@@ -1,13 +1,29 @@
 // SPDX-License-Identifier: MIT
-/* A table of functions. */
+/* A table of functions, for a program that can use several allocators. */
 #include "mmngr_user_public.h"
+#include "mmngr_buf_user_public.h"
 
-struct allocator {
-	int (*release)(MMNGR_ID id);
-};
+typedef void (*function)(void);
 
-extern const struct allocator allocator;
+extern const function functions[];
 
-const struct allocator allocator = {
-	.release = mmngr_free_in_user_ext,
+const function functions[] = {
+	(function)mmngr_alloc_in_user_ext,
+	(function)mmngr_alloc_in_user,
+	(function)mmngr_free_in_user_ext,
+	(function)mmngr_free_in_user,
+	(function)mmngr_share_in_user_ext,
+	(function)mmngr_share_in_user,
+	(function)mmngr_release_in_user_ext,
+	(function)mmngr_release_in_user,
+	(function)mmngr_export_start_in_user_ext,
+	(function)mmngr_export_start_in_user,
+	(function)mmngr_export_end_in_user_ext,
+	(function)mmngr_export_end_in_user,
+	(function)mmngr_import_start_in_user_ext,
+	(function)mmngr_import_start_in_user,
+	(function)mmngr_import_end_in_user_ext,
+	(function)mmngr_import_end_in_user,
+	(function)mmngr_flush,
+	(function)mmngr_inval,
 };
