@@ -186,7 +186,7 @@ expression X, S, H, V;
 )
 
 // (unsigned int *)&address is that address, too.
-@uncast_first disable drop_cast@
+@uncast_first@
 type T;
 expression H;
 identifier f =~ "^rcar_heap_from_";
@@ -196,7 +196,7 @@ identifier f =~ "^rcar_heap_from_";
 + &H
  ,...)
 
-@uncast_second disable drop_cast@
+@uncast_second@
 type T;
 expression E, H;
 identifier f =~ "^rcar_heap_from_";
