@@ -8,6 +8,7 @@
  */
 
 #include <linux/dma-buf.h>
+#include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
@@ -162,6 +163,7 @@ static int test_importer_sum(struct test_importer *importer, u64 __user *result)
 {
 	u64 sums[2] = { };
 	struct scatterlist *sg;
+	phys_addr_t phys;
 	int i;
 
 	if (!importer->table || iosys_map_is_null(&importer->vmap))
@@ -169,8 +171,12 @@ static int test_importer_sum(struct test_importer *importer, u64 __user *result)
 
 	sums[0] = test_importer_sum_words(0, importer->vmap.vaddr,
 					  importer->attachment->dmabuf->size);
-	for_each_sgtable_sg(importer->table, sg, i)
-		sums[1] = test_importer_sum_words(sums[1], sg_virt(sg), sg->length);
+	/* By the addresses: of pages an importer is to know nothing, see DMABUF_DEBUG. */
+	for_each_sgtable_dma_sg(importer->table, sg, i) {
+		phys = dma_to_phys(&importer->pdev->dev, sg_dma_address(sg));
+		sums[1] = test_importer_sum_words(sums[1], phys_to_virt(phys),
+						  sg_dma_len(sg));
+	}
 
 	return copy_to_user(result, sums, sizeof(sums)) ? -EFAULT : 0;
 }
