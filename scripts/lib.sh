@@ -222,6 +222,20 @@ wrap_foreign() {
 	mv "$file.new" "$file"
 }
 
+# newer_spatch: print the path of Coccinelle's spatch as trixie has it, which knows the C
+# of today; it looks for a Python to link with
+newer_spatch() {
+	local root dir lib
+	root=$(foreign_root coccinelle trixie coccinelle libpython3.13)
+	dir=${root%/*}/bin
+	lib=$(find "$root/usr/lib" -name libpython3.13.so.1.0)
+	ln -sf "${lib##*/}" "${lib%.1.0}"
+	wrap_foreign "$dir/python3" "$root" python3 "PYTHONHOME=$root/usr" PYTHONNOUSERSITE=1
+	wrap_foreign "$dir/spatch" "$root" spatch "PATH=$dir:/usr/bin:/bin" "PYTHONHOME=$root/usr" \
+		"COCCINELLE_HOME=$root/usr/lib/coccinelle"
+	printf '%s\n' "$dir/spatch"
+}
+
 # ---- the kernel: base, and the series on top of it ----
 
 base_version=7.3

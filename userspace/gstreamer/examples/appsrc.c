@@ -3,7 +3,8 @@
  * Frames that an application makes itself, in memory of a dma-buf heap
  *
  * The element is there for its allocator: a pool on it gives the buffers, and
- * the display shows them from where they are.
+ * the display shows them from where they are. The argument is the sink, with its
+ * properties: kmssink if there is none.
  */
 
 #include <gst/gst.h>
@@ -42,10 +43,14 @@ main (int argc, char **argv)
   GstMessage *message;
   GstCaps *caps;
   GError *error = NULL;
+  gchar *text;
 
   gst_init (&argc, &argv);
-  pipeline = gst_parse_launch ("appsrc name=app format=time caps=" CAPS " ! "
-      "dmaheapalloc name=heap downstream-pool=replace ! kmssink", &error);
+  text = g_strdup_printf ("appsrc name=app format=time caps=" CAPS " ! "
+      "dmaheapalloc name=heap downstream-pool=replace ! %s",
+      argc > 1 ? argv[1] : "kmssink");
+  pipeline = gst_parse_launch (text, &error);
+  g_free (text);
   if (error != NULL) {
     g_printerr ("%s\n", error->message);
     return 1;

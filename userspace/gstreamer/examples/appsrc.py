@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Frames that an application makes itself, in memory of a dma-buf heap."""
+"""Frames that an application makes itself, in memory of a dma-buf heap.
+
+The argument is the sink, with its properties: kmssink if there is none.
+"""
 
 import itertools
 import sys
@@ -17,7 +20,8 @@ Gst.init(None)
 pipeline = Gst.parse_launch(
     "appsrc name=app format=time "
     "caps=video/x-raw,format=NV12,width=1280,height=720,framerate=30/1 "
-    "! dmaheapalloc name=heap downstream-pool=replace ! kmssink")
+    "! dmaheapalloc name=heap downstream-pool=replace ! "
+    + (sys.argv[1] if len(sys.argv) > 1 else "kmssink"))
 app = pipeline.get_by_name("app")
 allocator = pipeline.get_by_name("heap").get_property("allocator")
 if allocator is None:
