@@ -320,8 +320,8 @@ class ToOutput(Pipeline):
             wrong.append(f"{len(self.seen)} frames were seen, {self.wanted} are wanted")
         if unlike:
             wrong.append(f"{unlike} frames are none of the {len(reference)} of the reference")
-        if len(set(self.seen)) < 3: # the CPU of a guest paints slower than the camera looks
-            wrong.append(f"only {len(set(self.seen))} frames are different")
+        if len(set(self.seen)) < 2: # the CPU of a guest paints slower than the camera looks
+            wrong.append("all frames are the same")
         return {"frames": len(self.seen), "compared": len(self.seen), "unlike_reference": unlike,
                 "distinct": len(set(self.seen)), "not_in_heap": 0}, wrong
 
