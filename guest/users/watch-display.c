@@ -9,9 +9,9 @@
  *
  *	MD5 EXPORTER INODE FORMAT WIDTHxHEIGHT
  *
- * goes to stdout: the MD5 of its visible pixels, plane by plane and without padding,
+ * goes to stdout, after a line "ready": the MD5 of its visible pixels, plane by plane and without padding,
  * which is how GStreamer's checksumsink sees a raw frame; the exporter of its dma-buf,
- * which for memory of a heap is the heap's name, and "card" for memory of the card's
+ * which for memory of a heap is the heap's name, and "drm" for memory of the card's
  * own; and the inode of the dma-buf. FILE gets the pixels of the last one. Runs until
  * SIGTERM or SIGINT. Root only, as looking at the framebuffers of others is.
  */
@@ -36,6 +36,12 @@
 #include <xf86drmMode.h>
 
 #define POLL_US 500 /* a display shows a frame for 16 ms */
+
+/*
+ * What was shown before and after it was read has not been shown and written to in
+ * between if that took less time than two other frames.
+ */
+#define READ_MS_MAX 30
 
 /* A format whose plane @i has rows of width * bytes[i] / across[i] bytes. */
 struct format {
@@ -119,15 +125,20 @@ static bool sync_access(int fd, uint64_t flags)
 	return true;
 }
 
-static void copy_pixels(const uint8_t *mem, const drmModeFB2 *fb, GByteArray *pixels)
+static void copy_pixels(const uint8_t *mem, off_t size, const drmModeFB2 *fb,
+			GByteArray *pixels)
 {
 	const struct format *f = format_of(fb->pixel_format);
 
 	g_byte_array_set_size(pixels, 0);
-	for (unsigned int i = 0; i < f->planes; i++)
+	for (unsigned int i = 0; i < f->planes; i++) {
+		if (fb->handles[i] != fb->handles[0] ||
+		    fb->offsets[i] + (off_t)fb->pitches[i] * (fb->height / f->down[i]) > size)
+			errx(2, "plane %u is not in the buffer of the first", i);
 		for (uint32_t y = 0; y < fb->height / f->down[i]; y++)
 			g_byte_array_append(pixels, mem + fb->offsets[i] + y * fb->pitches[i],
 					    fb->width / f->across[i] * f->bytes[i]);
+	}
 }
 
 static bool read_buffer(int fd, const drmModeFB2 *fb, struct frame *frame)
@@ -140,7 +151,7 @@ static bool read_buffer(int fd, const drmModeFB2 *fb, struct frame *frame)
 		return false;
 	if (!sync_access(fd, DMA_BUF_SYNC_START))
 		err(2, "DMA_BUF_IOCTL_SYNC");
-	copy_pixels(mem, fb, frame->pixels);
+	copy_pixels(mem, size, fb, frame->pixels);
 	sync_access(fd, DMA_BUF_SYNC_END);
 	munmap(mem, size);
 
@@ -214,13 +225,15 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	puts("ready");
 
 	while (!stop) {
 		uint32_t id = shown_now(card, planes);
+		gint64 start = g_get_monotonic_time();
 
-		/* What is not shown any more has perhaps been written to meanwhile. */
 		if (id && id != last && read_framebuffer(card, id, &frame) &&
-		    shown_now(card, planes) == id) {
+		    shown_now(card, planes) == id &&
+		    g_get_monotonic_time() - start < READ_MS_MAX * 1000) {
 			printf("%s %s %lu %.4s %ux%u\n", frame.md5, frame.exporter,
 			       frame.inode, (char *)&frame.fourcc, frame.width, frame.height);
 			if (argc > 2)
