@@ -191,8 +191,13 @@ def camera_positions():
 
 
 def output_frames():
-    return frames_of("videotestsrc num-buffers=400 ! video/x-raw,format=YUY2,width=1280,"
-                     "height=720,framerate=60/1,colorimetry=bt601")
+    """The ball is back where it was after 200 frames."""
+    frames = frames_of("videotestsrc pattern=ball motion=hsweep num-buffers=400 "
+                       "! video/x-raw,format=YUY2,width=1280,height=720,framerate=60/1,"
+                       "colorimetry=bt601")
+    if len(frames) != 400 or frames[:200] != frames[200:]:
+        raise Unusable(f"the test picture does not repeat: {len(set(frames))} positions")
+    return frames
 
 
 def decoded_frames():
