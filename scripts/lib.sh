@@ -693,6 +693,19 @@ findings_of() {
 	' | sort -u
 }
 
+# How strictly the GStreamer plugin is built
+plugin_options=(-Dwarning_level=2 -Dwerror=true -Dtests=enabled -Dexamples=enabled)
+
+# fill_share DIR: what scripts/userspace makes, for a guest to write beside. Its user
+# has to read it, where mktemp lets root alone.
+fill_share() {
+	local userspace
+	userspace=$("$top/scripts/userspace")
+	mkdir -p "$1"
+	cp -r "$userspace/." "$1"
+	chmod 755 "$1"
+}
+
 # ---- TAP, as a test group prints it ----
 
 count=0 failed=0

@@ -73,7 +73,7 @@ def sh(command):
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode:
         raise Unusable(f"{command}\nended with status {done.returncode}:\n"
-                         f"{done.stdout}{done.stderr}")
+                       f"{done.stdout}{done.stderr}")
     return done.stdout
 
 

@@ -20,6 +20,17 @@ check() {
 	fi
 }
 
+# use_gstreamer SHARE PLUGIN...: these of GStreamer's plugins, so that the first to look
+# at them need not look at 250, and ours, which SHARE has
+use_gstreamer() {
+	export GST_PLUGIN_SYSTEM_PATH=/tmp/plugins GST_PLUGIN_PATH="$1/gst" GST_REGISTRY=/tmp/registry
+	shift
+	mkdir "$GST_PLUGIN_SYSTEM_PATH"
+	for plugin; do
+		ln -s "/usr/lib/aarch64-linux-gnu/gstreamer-1.0/libgst$plugin.so" "$GST_PLUGIN_SYSTEM_PATH"
+	done
+}
+
 finish() {
 	echo "1..$count"
 	exit "$failed"
