@@ -321,6 +321,9 @@ class ToFile(Pipeline):
 class ToOutput(Pipeline):
     """To a video output, whose other end the camera looks at."""
     wanted = 120
+    # The camera looks faster than the CPU of a guest paints: until so many are different,
+    # but at no more than the second number
+    different, most = 10, 1200
 
     def __init__(self, *args, **more):
         super().__init__(*args, **more)
@@ -334,22 +337,26 @@ class ToOutput(Pipeline):
         if trace.count("queue", DMABUF) < 8:
             return False
         sh(f"v4l2-ctl -d {CAMERA} -c hdmi_000_0_is_connected_to=2")
-        self.seen = [md5(frame) for frame in raw_frames(
-            ["v4l2-ctl", "-d", CAMERA, "--set-fmt-video=width=1280,height=720,pixelformat=YUYV",
-             "--stream-mmap", f"--stream-count={self.wanted}", "--stream-to=-"],
-            FRAME_720P * 2)]
+        for frame in raw_frames(
+                ["v4l2-ctl", "-d", CAMERA,
+                 "--set-fmt-video=width=1280,height=720,pixelformat=YUYV",
+                 "--stream-mmap", f"--stream-count={self.most}", "--stream-to=-"],
+                FRAME_720P * 2):
+            self.seen.append(md5(frame))
+            if len(self.seen) >= self.wanted and len(set(self.seen)) >= self.different:
+                break
         return True
 
     def content(self, watch):
         reference = set(self.reference())
         unlike = sum(frame not in reference for frame in self.seen)
         wrong = []
-        if len(self.seen) != self.wanted:
+        if len(self.seen) < self.wanted:
             wrong.append(f"{len(self.seen)} frames were seen, {self.wanted} are wanted")
         if unlike:
             wrong.append(f"{unlike} frames are none of the {len(reference)} of the reference")
-        if len(set(self.seen)) < 2: # the CPU of a guest paints slower than the camera looks
-            wrong.append("all frames are the same")
+        if len(set(self.seen)) < self.different:
+            wrong.append(f"of {len(self.seen)} frames only {len(set(self.seen))} are different")
         return {"frames": len(self.seen), "compared": len(self.seen), "unlike_reference": unlike,
                 "distinct": len(set(self.seen)), "not_in_heap": 0}, wrong
 
