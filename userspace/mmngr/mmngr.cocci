@@ -221,6 +221,88 @@ identifier f =~ "^rcar_heap_to_";
 // 2. Whose address is it?
 
 // On a path through the function, from the call that gave it and unchanged since.
+@found exists@
+expression H, I, P, E;
+identifier f =~ "^rcar_heap_from_";
+identifier to =~ "^rcar_heap_to_";
+type T;
+position p;
+@@
+(
+ f(&H, P, \(&I\|(T)&I\), ...)
+|
+ f(P, &H, \(&I\|(T)&I\), ...)
+)
+ ... when any
+     when != &H
+     when != H = E
+     when != H += E
+     when != H -= E
+ to@p(H, ...)
+
+// Where else the address or the id gets a value, and not both of this pair
+@apart@
+expression found.H, found.I;
+expression E, P, P1;
+identifier f =~ "^rcar_heap_from_";
+identifier g !~ "^rcar_heap_(from|to)_";
+type T;
+position b;
+@@
+(
+ f(&H, P, \(&I\|(T)&I\), ...)
+|
+ f(P, &H, \(&I\|(T)&I\), ...)
+|
+ f(&H@b, ...)
+|
+ f(P, &H@b, ...)
+|
+ f(P, P1, \(&I@b\|(T)&I@b\), ...)
+|
+ g(..., \(&H@b\|(T)&H@b\), ...)
+|
+ g(..., \(&I@b\|(T)&I@b\), ...)
+|
+ H@b = E
+|
+ H@b += E
+|
+ H@b -= E
+|
+ I@b = E
+)
+
+// On a path from there they need not belong together.
+@doubtful exists@
+expression found.H;
+expression N, P;
+identifier f =~ "^rcar_heap_from_";
+identifier to =~ "^rcar_heap_to_";
+position apart.b, found.p, q;
+@@
+ N@b
+ ... when any
+     when != f(&H, ...)
+     when != f(P, &H, ...)
+ to@p@q(H, ...)
+
+@refuse@
+expression H, X, S, R;
+position doubtful.q;
+@@
+(
+- rcar_heap_to_export@q(H, X, S, R)
++ RCAR_HEAP_NO_EXPORT(H, X, S, R)
+|
+- rcar_heap_to_share@q(H, X, S, R)
++ RCAR_HEAP_NO_SHARE(H, X, S, R)
+|
+- rcar_heap_to_share_gen2@q(H, X, S, R)
++ RCAR_HEAP_NO_SHARE(H, X, S, R)
+)
+
+// The rest, once more, since a change moves what was found before it.
 @found_export exists@
 expression H, I, P, E;
 identifier f =~ "^rcar_heap_from_";
@@ -280,10 +362,14 @@ position found_share.p;
 + rcar_heap_share_gen2(I, X, S, V)
 )
 
-// In a member of the structure that has the id in another one. The isomorphisms would
+// In a member of the structure that has the id in another one. The type has to be
+// known, as another structure may have members of these names. The isomorphisms would
 // drop the index of an array of such structures.
 @fields disable ptr_to_array, fld_to_ptr@
-expression E, P;
+type T;
+T *E;
+T V;
+expression P;
 identifier FH, FI;
 identifier f =~ "^rcar_heap_from_";
 @@
@@ -292,39 +378,89 @@ identifier f =~ "^rcar_heap_from_";
 |
  f(P, &E->FH, &E->FI, ...)
 |
- f(&E.FH, P, &E.FI, ...)
+ f(&V.FH, P, &V.FI, ...)
 |
- f(P, &E.FH, &E.FI, ...)
+ f(P, &V.FH, &V.FI, ...)
+)
+
+// A member that gets other addresses, too, tells nothing.
+@fields_set disable ptr_to_array, fld_to_ptr@
+type fields.T;
+T *E;
+T V;
+identifier fields.FH;
+constant C;
+expression N;
+position p;
+@@
+(
+ E->FH = C
+|
+ V.FH = C
+|
+ E->FH@p = N
+|
+ V.FH@p = N
+)
+
+@fields_refuse depends on fields_set disable ptr_to_array, fld_to_ptr@
+type fields.T;
+T *E;
+T V;
+expression X, S, R, N;
+identifier fields.FH;
+position fields_set.p;
+@@
+(
+ N@p
+|
+- rcar_heap_to_export(E->FH, X, S, R)
++ RCAR_HEAP_NO_EXPORT(E->FH, X, S, R)
+|
+- rcar_heap_to_export(V.FH, X, S, R)
++ RCAR_HEAP_NO_EXPORT(V.FH, X, S, R)
+|
+- \(rcar_heap_to_share\|rcar_heap_to_share_gen2\)(E->FH, X, S, R)
++ RCAR_HEAP_NO_SHARE(E->FH, X, S, R)
+|
+- \(rcar_heap_to_share\|rcar_heap_to_share_gen2\)(V.FH, X, S, R)
++ RCAR_HEAP_NO_SHARE(V.FH, X, S, R)
 )
 
 @field_export disable ptr_to_array, fld_to_ptr@
-expression E, X, S, B;
+type fields.T;
+T *E;
+T V;
+expression X, S, B;
 identifier fields.FH, fields.FI;
 @@
 (
 - rcar_heap_to_export(E->FH, X, S, B)
 + rcar_heap_export(E->FI, X, S, B)
 |
-- rcar_heap_to_export(E.FH, X, S, B)
-+ rcar_heap_export(E.FI, X, S, B)
+- rcar_heap_to_export(V.FH, X, S, B)
++ rcar_heap_export(V.FI, X, S, B)
 )
 
 @field_share disable ptr_to_array, fld_to_ptr@
-expression E, X, S, V;
+type fields.T;
+T *E;
+T V;
+expression X, S, M;
 identifier fields.FH, fields.FI;
 @@
 (
-- rcar_heap_to_share(E->FH, X, S, V)
-+ rcar_heap_share(E->FI, X, S, V)
+- rcar_heap_to_share(E->FH, X, S, M)
++ rcar_heap_share(E->FI, X, S, M)
 |
-- rcar_heap_to_share(E.FH, X, S, V)
-+ rcar_heap_share(E.FI, X, S, V)
+- rcar_heap_to_share(V.FH, X, S, M)
++ rcar_heap_share(V.FI, X, S, M)
 |
-- rcar_heap_to_share_gen2(E->FH, X, S, V)
-+ rcar_heap_share_gen2(E->FI, X, S, V)
+- rcar_heap_to_share_gen2(E->FH, X, S, M)
++ rcar_heap_share_gen2(E->FI, X, S, M)
 |
-- rcar_heap_to_share_gen2(E.FH, X, S, V)
-+ rcar_heap_share_gen2(E.FI, X, S, V)
+- rcar_heap_to_share_gen2(V.FH, X, S, M)
++ rcar_heap_share_gen2(V.FI, X, S, M)
 )
 
 // ------------------------------------------------------------------------------
@@ -636,6 +772,10 @@ position q;
  RCAR_HEAP_NO_ADDRESS(E->FH@q)
 |
  RCAR_HEAP_NO_ADDRESS(E.FH@q)
+|
+ \(RCAR_HEAP_NO_EXPORT\|RCAR_HEAP_NO_SHARE\)(E->FH@q, ...)
+|
+ \(RCAR_HEAP_NO_EXPORT\|RCAR_HEAP_NO_SHARE\)(E.FH@q, ...)
 )
 
 @field_use disable ptr_to_array, fld_to_ptr@
