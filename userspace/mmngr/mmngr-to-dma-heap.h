@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <linux/dma-buf.h>
@@ -113,8 +114,8 @@ struct MM_FUNC {
 #define MM_FUNC_STAT_LOSSY_SUPPORT	RCAR_HEAP_NO_LOSSY()
 
 /*
- * libmmngr is given nothing but the id to free a buffer, and had the kernel remember
- * where it is mapped. Here the process does. Weak, so that the files of a program
+ * libmmngr is given nothing but the id to free a buffer or to end an export, and had
+ * the kernel remember where the buffer is mapped. Here the process does. Weak, so that the files of a program
  * have one list between them; two shared libraries may have one each, and a
  * buffer is to be freed by the one that allocated it.
  */
@@ -122,7 +123,8 @@ struct rcar_heap_buffer {
 	struct rcar_heap_buffer *next;
 	void *addr;	/* NULL if not mapped */
 	size_t size;
-	int fd;
+	int fd;		/* the id */
+	int given;	/* of an export: the other descriptor, which the caller has; or -1 */
 };
 
 __attribute__((weak)) pthread_mutex_t rcar_heap_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -169,6 +171,31 @@ static inline int rcar_heap_map(int fd, void **addr)
 	return R_MM_OK;
 }
 
+static inline void rcar_heap_put(struct rcar_heap_buffer *buffer)
+{
+	pthread_mutex_lock(&rcar_heap_lock);
+	buffer->next = rcar_heap_buffers;
+	rcar_heap_buffers = buffer;
+	pthread_mutex_unlock(&rcar_heap_lock);
+}
+
+/* Takes the buffer or the export with this id from the list. NULL if there is none. */
+static inline struct rcar_heap_buffer *rcar_heap_take(int id, int is_export)
+{
+	struct rcar_heap_buffer **link, *buffer;
+
+	pthread_mutex_lock(&rcar_heap_lock);
+	for (link = &rcar_heap_buffers; *link; link = &(*link)->next)
+		if ((*link)->fd == id && ((*link)->given >= 0) == is_export)
+			break;
+	buffer = *link;
+	if (buffer)
+		*link = buffer->next;
+	pthread_mutex_unlock(&rcar_heap_lock);
+
+	return buffer;
+}
+
 /* Takes the descriptor over, also on failure. */
 static inline int rcar_heap_keep(int fd, int mapped, int *id, void **addr)
 {
@@ -180,16 +207,13 @@ static inline int rcar_heap_keep(int fd, int mapped, int *id, void **addr)
 		goto err_close;
 
 	buffer->fd = fd;
+	buffer->given = -1;
 	if (rcar_heap_size(fd, &buffer->size))
 		goto err_free;
 	if (mapped && rcar_heap_map(fd, &buffer->addr))
 		goto err_free;
 
-	pthread_mutex_lock(&rcar_heap_lock);
-	buffer->next = rcar_heap_buffers;
-	rcar_heap_buffers = buffer;
-	pthread_mutex_unlock(&rcar_heap_lock);
-
+	rcar_heap_put(buffer);
 	*id = fd;
 	*addr = buffer->addr;
 
@@ -268,17 +292,8 @@ static inline int rcar_heap_alloc_gen2(int *id, unsigned long size,
  */
 static inline int rcar_heap_free(int id)
 {
-	struct rcar_heap_buffer **link, *buffer;
+	struct rcar_heap_buffer *buffer = rcar_heap_take(id, 0);
 	int ret = 0;
-
-	pthread_mutex_lock(&rcar_heap_lock);
-	for (link = &rcar_heap_buffers; *link; link = &(*link)->next)
-		if ((*link)->fd == id)
-			break;
-	buffer = *link;
-	if (buffer)
-		*link = buffer->next;
-	pthread_mutex_unlock(&rcar_heap_lock);
 
 	if (!buffer)
 		return rcar_heap_error(R_MM_SEQE, EBADF);
@@ -294,10 +309,12 @@ static inline int rcar_heap_free(int id)
 
 /*
  * mmngr_share_in_user*(), of memory whose dma-buf is at hand. Another descriptor and
- * another mapping, which rcar_heap_free() ends. It is of the whole buffer.
+ * another mapping, which rcar_heap_free() ends. It is of the whole buffer, which has to
+ * be of this size at least: nobody learns what else it is.
  */
 static inline int rcar_heap_share(int fd, int *id, size_t size, void **addr)
 {
+	size_t whole;
 	int copy;
 
 	if (id)
@@ -305,6 +322,10 @@ static inline int rcar_heap_share(int fd, int *id, size_t size, void **addr)
 	if (addr)
 		*addr = NULL;
 	if (!id || !addr || !size)
+		return rcar_heap_error(R_MM_PARE, EINVAL);
+	if (rcar_heap_size(fd, &whole))
+		return R_MM_FATAL;
+	if (size > whole)
 		return rcar_heap_error(R_MM_PARE, EINVAL);
 
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -328,13 +349,14 @@ static inline int rcar_heap_share_gen2(int fd, int *id, unsigned long size,
 }
 
 /*
- * mmngr_export_start_in_user*(), of the whole buffer. One descriptor serves as the id
- * of the export and as its dma-buf: callers close it by either, and by both never
- * rightly, as with mmngr.
+ * mmngr_export_start_in_user*(), of the whole buffer, which has to be of this size at
+ * least. As with mmngr, the id and the dma-buf are descriptors of their own.
  */
 static inline int rcar_heap_export(int id, int *export_id, size_t size, int *fd)
 {
-	int copy;
+	struct rcar_heap_buffer *buffer;
+	size_t whole;
+	int err;
 
 	if (export_id)
 		*export_id = -1;
@@ -342,21 +364,59 @@ static inline int rcar_heap_export(int id, int *export_id, size_t size, int *fd)
 		*fd = -1;
 	if (!export_id || !fd || !size)
 		return rcar_heap_error(R_MM_PARE, EINVAL);
-
-	copy = fcntl(id, F_DUPFD_CLOEXEC, 0);
-	if (copy < 0)
+	if (rcar_heap_size(id, &whole))
 		return R_MM_FATAL;
+	if (size > whole)
+		return rcar_heap_error(R_MM_PARE, EINVAL);
 
-	*export_id = copy;
-	*fd = copy;
+	buffer = (struct rcar_heap_buffer *)calloc(1, sizeof(*buffer));
+	if (!buffer)
+		return rcar_heap_error(R_MM_NOMEM, ENOMEM);
+
+	buffer->fd = fcntl(id, F_DUPFD_CLOEXEC, 0);
+	if (buffer->fd < 0)
+		goto err_free;
+	buffer->given = fcntl(id, F_DUPFD_CLOEXEC, 0);
+	if (buffer->given < 0)
+		goto err_close;
+
+	*export_id = buffer->fd;
+	*fd = buffer->given;
+	rcar_heap_put(buffer);
 
 	return R_MM_OK;
+
+err_close:
+	err = errno;
+	close(buffer->fd);
+	errno = err;
+err_free:
+	err = errno;
+	free(buffer);
+
+	return rcar_heap_error(R_MM_FATAL, err);
 }
 
-/* mmngr_export_end_in_user*() */
+/*
+ * mmngr_export_end_in_user*(), which closes the dma-buf, too, if nobody has. Whoever was
+ * given it may have: its number may be that of another file by now.
+ */
 static inline int rcar_heap_export_end(int export_id)
 {
-	return close(export_id) ? R_MM_FATAL : R_MM_OK;
+	struct rcar_heap_buffer *buffer = rcar_heap_take(export_id, 1);
+	struct stat ours, given;
+	int ret;
+
+	if (!buffer)
+		return rcar_heap_error(R_MM_FATAL, EBADF);
+
+	if (!fstat(buffer->fd, &ours) && !fstat(buffer->given, &given) &&
+	    ours.st_dev == given.st_dev && ours.st_ino == given.st_ino)
+		close(buffer->given);
+	ret = close(buffer->fd);
+	free(buffer);
+
+	return ret ? R_MM_FATAL : R_MM_OK;
 }
 
 /* mmngr_import_start_in_user*(). The address is not there to have. */

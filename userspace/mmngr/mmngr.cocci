@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT
 //
 // Port programs from libmmngr and libmmngrbuf to dma-buf heaps
 //

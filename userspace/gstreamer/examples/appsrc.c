@@ -30,6 +30,9 @@ push_frame (GstAppSrc * app, guint length, gpointer pool)
     gst_buffer_memset (buffer, LUMA, 128, SIZE - LUMA);
     GST_BUFFER_PTS (buffer) = gst_util_uint64_scale (n++, GST_SECOND, 30);
     gst_app_src_push_buffer (app, buffer);
+  } else {
+    GST_ELEMENT_ERROR (app, RESOURCE, NO_SPACE_LEFT, ("No frame of the heap."),
+        (NULL));
   }
 }
 
@@ -69,8 +72,11 @@ main (int argc, char **argv)
   config = gst_buffer_pool_get_config (pool);
   gst_buffer_pool_config_set_params (config, caps, SIZE, 4, 4);
   gst_buffer_pool_config_set_allocator (config, allocator, NULL);
-  gst_buffer_pool_set_config (pool, config);
-  gst_buffer_pool_set_active (pool, TRUE);
+  if (!gst_buffer_pool_set_config (pool, config) ||
+      !gst_buffer_pool_set_active (pool, TRUE)) {
+    g_printerr ("the heap has no memory for 4 frames\n");
+    return 1;
+  }
 
   g_signal_connect (app, "need-data", G_CALLBACK (push_frame), pool);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);

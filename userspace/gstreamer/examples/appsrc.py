@@ -10,7 +10,7 @@ import sys
 
 import gi
 gi.require_version("Gst", "1.0")
-from gi.repository import Gst
+from gi.repository import GLib, Gst
 
 LUMA = 1280 * 720
 SIZE = LUMA * 3 // 2
@@ -32,12 +32,15 @@ number = itertools.count()
 
 def push_frame(app, _length):
     n = next(number)
-    # A frame is freed when the display has shown it.
-    frame = None
-    if n < FRAMES:
-        frame = Gst.Buffer.new_allocate(allocator, SIZE, None)
-    if frame is None:
+    if n >= FRAMES:
         app.emit("end-of-stream")
+        return
+    # A frame is freed when the display has shown it.
+    frame = Gst.Buffer.new_allocate(allocator, SIZE, None)
+    if frame is None:
+        pipeline.get_bus().post(Gst.Message.new_error(app, GLib.Error.new_literal(
+            Gst.ResourceError.quark(), "No frame of the heap.",
+            Gst.ResourceError.NO_SPACE_LEFT), ""))
         return
     frame.memset(0, 16 + n, LUMA)
     frame.memset(LUMA, 128, SIZE - LUMA)

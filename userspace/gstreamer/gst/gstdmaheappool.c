@@ -41,6 +41,8 @@ GST_DEBUG_CATEGORY_STATIC (gst_dma_heap_pool_debug);
 
 /* A fence that takes longer belongs to a device that hangs */
 #define FENCE_TIMEOUT_MS 1000
+/* So often a pool that waits looks whether it is to stop */
+#define FENCE_SLICE_MS 50
 
 /* From drm_fourcc.h */
 #define MODIFIER_LINEAR G_GUINT64_CONSTANT (0)
@@ -174,7 +176,7 @@ gst_dma_heap_pool_set_config (GstBufferPool * pool, GstStructure * config)
   GstVideoInfo info;
   GstCaps *caps;
   guint size, min_buffers, max_buffers, i;
-  gboolean ret;
+  gboolean ret, meta_wanted;
 
   if (!gst_buffer_pool_config_get_params (config, &caps, &size, &min_buffers,
           &max_buffers) || caps == NULL) {
@@ -192,14 +194,19 @@ gst_dma_heap_pool_set_config (GstBufferPool * pool, GstStructure * config)
           GST_CAPS_FEATURE_MEMORY_DMABUF))
     gst_buffer_pool_config_add_option (config,
         GST_BUFFER_POOL_OPTION_VIDEO_META);
-  self->add_video_meta = gst_buffer_pool_config_has_option (config,
+  meta_wanted = gst_buffer_pool_config_has_option (config,
       GST_BUFFER_POOL_OPTION_VIDEO_META);
+  /* Without it gst_video_frame_map() would merge planes that have a memory each,
+   * into system memory that takes their place. Who does not look at it has the
+   * layout that it expects. */
+  self->add_video_meta = meta_wanted || (self->memory_per_plane &&
+      GST_VIDEO_INFO_N_PLANES (&info) > 1);
 
   /* Users tend to set the allocator that they have found in a query, or none */
   gst_buffer_pool_config_get_allocator (config, NULL, &self->params);
 
   gst_video_alignment_reset (&align);
-  if (self->add_video_meta) {
+  if (meta_wanted) {
     if (gst_buffer_pool_config_has_option (config,
             GST_BUFFER_POOL_OPTION_VIDEO_ALIGNMENT))
       gst_buffer_pool_config_get_video_alignment (config, &align);
@@ -242,7 +249,7 @@ gst_dma_heap_pool_set_config (GstBufferPool * pool, GstStructure * config)
     return FALSE;
 
   /* As the parent has done it, which makes all strides of a frame agree */
-  if (self->add_video_meta && gst_buffer_pool_config_has_option (config,
+  if (meta_wanted && gst_buffer_pool_config_has_option (config,
           GST_BUFFER_POOL_OPTION_VIDEO_ALIGNMENT))
     gst_buffer_pool_config_get_video_alignment (config, &align);
   if (!gst_video_info_align_full (&info, &align, plane_size)) {
@@ -257,6 +264,9 @@ gst_dma_heap_pool_set_config (GstBufferPool * pool, GstStructure * config)
     GST_WARNING_OBJECT (self, "cannot split a frame of %u bytes", size);
     return FALSE;
   }
+  GST_INFO_OBJECT (self, "frames of %u bytes in %u dma-bufs, strides %d %d %d %d",
+      size, self->n_memory, info.stride[0], info.stride[1], info.stride[2],
+      info.stride[3]);
 
   return TRUE;
 }
@@ -305,9 +315,11 @@ no_memory:
     /* Whoever has asked for the buffer says only that data stopped to flow */
     owner = g_weak_ref_get (&self->owner);
     if (owner != NULL) {
-      GST_ELEMENT_ERROR (owner, RESOURCE, NO_SPACE_LEFT, ("%s.",
-              error->message), ("Frames of %" G_GSIZE_FORMAT " bytes in %u "
-              "dma-bufs", GST_VIDEO_INFO_SIZE (&self->info), self->n_memory));
+      gst_element_message_full (owner, GST_MESSAGE_ERROR, error->domain,
+          error->code, g_strdup_printf ("%s.", error->message),
+          g_strdup_printf ("Frames of %" G_GSIZE_FORMAT " bytes in %u dma-bufs",
+              GST_VIDEO_INFO_SIZE (&self->info), self->n_memory), __FILE__,
+          GST_FUNCTION, __LINE__);
       gst_object_unref (owner);
     }
     g_error_free (error);
@@ -315,32 +327,66 @@ no_memory:
   }
 }
 
+/* A dma-buf is writable when all fences in it are through */
+static gboolean
+no_fence_is_left (GstMemory * mem, gint timeout_ms)
+{
+  GPollFD poll_fd = { 0, };
+  gint ret;
+
+  poll_fd.fd = gst_dmabuf_memory_get_fd (mem);
+  poll_fd.events = G_IO_OUT;
+  do {
+    ret = g_poll (&poll_fd, 1, timeout_ms);
+  } while (ret < 0 && errno == EINTR);
+
+  return ret != 0;
+}
+
+/* Whether the buffer can be handed out now, and if not, why */
+static GstFlowReturn
+gst_dma_heap_pool_wait (GstBufferPool * pool, GstMemory * mem, gboolean wait)
+{
+  gint waited;
+
+  if (no_fence_is_left (mem, 0))
+    return GST_FLOW_OK;
+  if (!wait)
+    return GST_FLOW_EOS;
+
+  for (waited = 0; waited < FENCE_TIMEOUT_MS; waited += FENCE_SLICE_MS) {
+    if (GST_BUFFER_POOL_IS_FLUSHING (pool))
+      return GST_FLOW_FLUSHING;
+    if (no_fence_is_left (mem, FENCE_SLICE_MS))
+      return GST_FLOW_OK;
+  }
+  GST_WARNING_OBJECT (pool, "a device still uses %" GST_PTR_FORMAT, mem);
+
+  return GST_FLOW_OK;
+}
+
 static GstFlowReturn
 gst_dma_heap_pool_acquire_buffer (GstBufferPool * pool, GstBuffer ** buffer,
     GstBufferPoolAcquireParams * params)
 {
+  GstBufferPoolClass *klass = GST_BUFFER_POOL_CLASS (parent_class);
+  gboolean wait = params == NULL ||
+      !(params->flags & GST_BUFFER_POOL_ACQUIRE_FLAG_DONTWAIT);
   GstFlowReturn flow;
   guint i;
 
-  flow = GST_BUFFER_POOL_CLASS (parent_class)->acquire_buffer (pool, buffer,
-      params);
+  flow = klass->acquire_buffer (pool, buffer, params);
   if (flow != GST_FLOW_OK)
     return flow;
 
   for (i = 0; i < gst_buffer_n_memory (*buffer); i++) {
-    GstMemory *mem = gst_buffer_peek_memory (*buffer, i);
-    GPollFD poll_fd = { 0, };
-    gint ret;
-
-    /* A dma-buf is writable when all fences in it are through */
-    poll_fd.fd = gst_dmabuf_memory_get_fd (mem);
-    poll_fd.events = G_IO_OUT;
-    do {
-      ret = g_poll (&poll_fd, 1, FENCE_TIMEOUT_MS);
-    } while (ret < 0 && errno == EINTR);
-
-    if (ret == 0)
-      GST_WARNING_OBJECT (pool, "a device still uses %p", *buffer);
+    flow = gst_dma_heap_pool_wait (pool, gst_buffer_peek_memory (*buffer, i),
+        wait);
+    if (flow != GST_FLOW_OK) {
+      klass->release_buffer (pool, *buffer);
+      *buffer = NULL;
+      return flow;
+    }
   }
 
   return GST_FLOW_OK;

@@ -40,6 +40,7 @@ guide=$here/../README.md
 names=$here/../libmmngr-api.tsv
 boards=$here/../boards.md
 rules=$here/../../udev/60-rcar-dma-heap.rules
+driver=$here/../../../drivers/dma-buf/heaps/rcar_cma_heap.c
 read -ra more <<<"${CFLAGS:-}"
 flags=(-std=gnu11 -O2 -Wall -Wextra -Werror "${more[@]}")
 
@@ -313,6 +314,35 @@ guide_explains_messages() {
 	return "$status"
 }
 
+# The driver's messages stand there, too, as they are in its source.
+guide_explains_log() {
+	local line status=0 text count=0
+	text=$(flat <"$guide")
+	while read -r line; do
+		count=$((count + 1))
+		[[ "$text" == *"$line"* ]] || { echo "the guide has no line for: $line"; status=1; }
+	done < <(messages_of_driver)
+	[ "$count" -ge 10 ] && return "$status"
+}
+
+# Errors, warnings and what tells of a heap; literals in pieces become one
+messages_of_driver() {
+	tr '\n' ' ' <"$driver" | sed -E 's/"[[:space:]]+"//g' |
+		grep -oE '\b((pr|dev)_(err|warn|info)(_ratelimited|_probe)?\([^;]*|return "[^;]*);' |
+		grep -oE '"[^"]*"' | sed -E 's/^"//; s/(\\n)?"$//' |
+		grep -vE 'refused: %s|^$'
+}
+
+# Patches that the guide names by what is in their names are there.
+patches_are_there() {
+	local pattern status=0
+	while read -r pattern; do
+		compgen -G "$here/../../../$pattern" >/dev/null ||
+			{ echo "no $pattern"; status=1; }
+	done < <(grep -oE 'patches/[^`]*\.patch' "$guide" | sort -u)
+	return "$status"
+}
+
 links_lead_somewhere() {
 	local link status=0
 	while read -r link; do
@@ -414,6 +444,14 @@ header_beside_library() {
 		grep -q 'mmngr: include mmngr-to-dma-heap.h instead' "$tmp/errors"
 }
 
+# Where it differs from the library, with the stand-in for the heaps
+header_differs() {
+	compile '-Wl,--wrap=open' '-Wl,--wrap=ioctl' -o "$tmp/header" "$here/header.c" \
+		"$here/fake/heap.c" || return
+	# shellcheck disable=SC2086 # a command and its arguments
+	FAKE_LOG=/dev/null $runner "$tmp/header"
+}
+
 # ---- the rules of udev ----
 
 rules_are_right() { "$udevadm" verify "$1"; }
@@ -448,6 +486,11 @@ if [ ${#chosen[@]} -eq 0 ]; then
 	check 'each program is in the file "expected"' all_expected
 	check 'header: compiles by itself, twice, and as ISO C' header_alone
 	check 'header: does not go with those of libmmngr' header_beside_library
+	if $can_run; then
+		check 'header: does what it should where libmmngr did something else' header_differs
+	else
+		skip 'header: does what it should where libmmngr did something else' 'no RUNNER'
+	fi
 	check 'list: each line has a name, a kind, a header and a replacement' list_is_whole
 	check 'list: has all names of the programs, the semantic patch and the header' list_has_ours
 	check 'list: each replacement exists' replacements_exist
@@ -459,7 +502,9 @@ if [ ${#chosen[@]} -eq 0 ]; then
 	check 'guide: mentions each name of the list' guide_mentions_all
 	check 'guide: mentions each function of the header' guide_mentions_ours
 	check 'guide: explains each message of the compiler' guide_explains_messages
+	check 'guide: explains what the driver says in the kernel log' guide_explains_log
 	check 'guide: its links lead somewhere' links_lead_somewhere
+	check 'guide: the patches that it names are there' patches_are_there
 	check 'boards: the regions fit the memory' boards_fit
 	if command -v "$dtc" >/dev/null; then
 		check 'boards: the nodes compile' boards_compile

@@ -574,15 +574,14 @@ GST_START_TEST (test_stride_align_without_meta)
   GstBuffer *buffer;
 
   downstream.answers = TRUE;
-  g_object_set (element, "stride-align", 256, "memory-per-plane", TRUE, NULL);
+  g_object_set (element, "stride-align", 256, NULL);
 
   query = query_allocation (NV12_CAPS);
   pool = take_pool (query);
   buffer = acquire (pool);
   fail_unless (gst_buffer_get_video_meta (buffer) == NULL);
   fail_unless_equals_int (gst_buffer_get_size (buffer), SIZE_420);
-  fail_unless_equals_int (gst_buffer_peek_memory (buffer, 0)->size,
-      WIDTH * HEIGHT);
+  check_frame (buffer, NV12_CAPS);
 
   gst_buffer_unref (buffer);
   leave_pool (pool);
@@ -697,6 +696,10 @@ check_memory_per_plane (const gchar * description, guint n_planes,
           gst_dmabuf_memory_get_fd (gst_buffer_peek_memory (buffer, j)));
   }
   check_frame (buffer, description);
+  /* What the CPU has painted in is still what devices are given */
+  fail_unless_equals_int (gst_buffer_n_memory (buffer), n_planes);
+  for (i = 0; i < n_planes; i++)
+    fail_unless (is_of_the_heap (gst_buffer_peek_memory (buffer, i)));
 
   gst_buffer_unref (buffer);
   leave_pool (pool);
@@ -718,6 +721,20 @@ GST_START_TEST (test_memory_per_plane)
   check_memory_per_plane ("video/x-raw, format=I420, " GEOMETRY, 3, i420);
   check_memory_per_plane ("video/x-raw, format=NV16, " GEOMETRY, 2, nv16);
   check_memory_per_plane ("video/x-raw, format=YUY2, " GEOMETRY, 1, yuy2);
+}
+
+GST_END_TEST;
+
+/* Downstream does not know of GstVideoMeta, but whoever maps a frame does */
+GST_START_TEST (test_memory_per_plane_without_meta)
+{
+  const gsize y = WIDTH * HEIGHT;
+  const gsize nv12[] = { y, y / 2 };
+
+  downstream.answers = TRUE;
+  g_object_set (element, "stride-align", 256, "memory-per-plane", TRUE, NULL);
+
+  check_memory_per_plane (NV12_CAPS, 2, nv12);
 }
 
 GST_END_TEST;
@@ -1165,11 +1182,81 @@ GST_START_TEST (test_fake_fences)
   fail_unless_equals_int (fake->interrupt_polls, 0);
   fail_unless_equals_int (fake->polls, 4);
 
-  fake->busy_polls = 1;
+  fake->busy_polls = 2;
   gst_buffer_unref (acquire (pool));
   fail_unless_equals_int (fake->busy_polls, 0);
-  fail_unless_equals_int (fake->polls, 6);
+  fail_unless_equals_int (fake->polls, 8);
 
+  fake->busy_polls = 1000;
+  gst_buffer_unref (acquire (pool));
+  fail_unless (fake->busy_polls < 1000);
+  fake->busy_polls = 0;
+
+  leave_pool (pool);
+  gst_query_unref (query);
+}
+
+GST_END_TEST;
+
+/* Who does not want to wait is told so, and the buffer stays in the pool */
+GST_START_TEST (test_fake_fence_dont_wait)
+{
+  struct fake_heap *fake = fake_heap ();
+  GstBufferPoolAcquireParams params = {
+    .flags = GST_BUFFER_POOL_ACQUIRE_FLAG_DONTWAIT,
+  };
+  GstQuery *query = query_allocation (NV12_CAPS);
+  GstBufferPool *pool = take_pool (query);
+  GstBuffer *buffer = NULL;
+  gint allocs;
+
+  gst_buffer_unref (acquire (pool));
+  allocs = fake->allocs;
+
+  fake->busy_polls = 1;
+  fail_unless_equals_int (gst_buffer_pool_acquire_buffer (pool, &buffer,
+          &params), GST_FLOW_EOS);
+  fail_unless (buffer == NULL);
+  fail_unless_equals_int (gst_buffer_pool_acquire_buffer (pool, &buffer,
+          &params), GST_FLOW_OK);
+  fail_unless_equals_int (fake->allocs, allocs);
+
+  gst_buffer_unref (buffer);
+  leave_pool (pool);
+  gst_query_unref (query);
+}
+
+GST_END_TEST;
+
+static gpointer
+flush_soon (gpointer pool)
+{
+  g_usleep (G_USEC_PER_SEC / 5);
+  gst_buffer_pool_set_flushing (pool, TRUE);
+  return NULL;
+}
+
+/* A device that hangs does not keep a pipeline from stopping */
+GST_START_TEST (test_fake_fence_flushing)
+{
+  struct fake_heap *fake = fake_heap ();
+  GstQuery *query = query_allocation (NV12_CAPS);
+  GstBufferPool *pool = take_pool (query);
+  GstBuffer *buffer = NULL;
+  GThread *thread;
+
+  gst_buffer_unref (acquire (pool));
+
+  fake->busy_polls = 1000;
+  thread = g_thread_new ("flush", flush_soon, pool);
+  fail_unless_equals_int (gst_buffer_pool_acquire_buffer (pool, &buffer, NULL),
+      GST_FLOW_FLUSHING);
+  fail_unless (buffer == NULL);
+  g_thread_join (thread);
+  fake->busy_polls = 0;
+
+  gst_buffer_pool_set_flushing (pool, FALSE);
+  gst_buffer_unref (acquire (pool));
   leave_pool (pool);
   gst_query_unref (query);
 }
@@ -1219,6 +1306,7 @@ element_suite (void)
   tcase_add_test (tc, test_params_of_downstream);
   tcase_add_test (tc, test_no_pool_wanted);
   tcase_add_test (tc, test_memory_per_plane);
+  tcase_add_test (tc, test_memory_per_plane_without_meta);
   tcase_add_test (tc, test_memory_per_plane_with_padding);
   tcase_add_test (tc, test_fields);
   tcase_add_test (tc, test_dmabuf_feature);
@@ -1244,6 +1332,8 @@ element_suite (void)
     tcase_add_checked_fixture (tc, setup, teardown);
     tcase_add_test (tc, test_fake_heap_is_full);
     tcase_add_test (tc, test_fake_fences);
+    tcase_add_test (tc, test_fake_fence_dont_wait);
+    tcase_add_test (tc, test_fake_fence_flushing);
     tcase_add_test (tc, test_fake_no_sync);
   }
 
