@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 """Allocate a buffer from a dma-buf heap, as the ioctl has it.
 
-usage: allocate.py HEAP BYTES
+usage: allocate.py HEAP BYTES [COMMAND...]
 
-Says which call failed, and the name of its errno.
+Says which call failed, and the name of its errno. COMMAND is run while the buffer is
+there, and its exit status is passed on.
 """
 
 import errno
 import fcntl
 import os
 import struct
+import subprocess
 import sys
 
 DMA_HEAP_IOCTL_ALLOC = 0xC0184800
@@ -27,6 +29,8 @@ def main():
     except OSError as error:
         return f"{call}: {errno.errorcode[error.errno]}"
     print("allocated")
+    if len(sys.argv) > 3:
+        return subprocess.run(sys.argv[3:]).returncode
     return 0
 
 

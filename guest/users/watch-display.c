@@ -238,8 +238,11 @@ int main(int argc, char **argv)
 			       frame.inode, (char *)&frame.fourcc, frame.width, frame.height);
 			if (argc > 2)
 				write_pixels(argv[2], &frame);
+			last = id;
 		}
-		last = id;
+		/* One that could not be read in time is tried again while it is shown. */
+		if (!id)
+			last = 0;
 		usleep(POLL_US);
 	}
 	drmModeFreePlaneResources(planes);
