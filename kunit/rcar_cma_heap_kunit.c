@@ -1216,6 +1216,10 @@ static void rcar_cma_heap_reach_test(struct kunit *test)
 		{ .cpu_start = base, .dma_start = 0, .size = size },
 	};
 
+	/* A driver that says nothing, on a bus without a limit, reaches nothing. */
+	*dev->dma_mask = 0;
+	KUNIT_EXPECT_FALSE(test, rcar_cma_range_reachable(dev, base, size));
+
 	/* A bus that sees the region elsewhere: its address there counts. */
 	*dev->dma_mask = size - 1;
 	KUNIT_EXPECT_FALSE(test, rcar_cma_range_reachable(dev, base, size));

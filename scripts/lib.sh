@@ -570,7 +570,7 @@ write_view() {
 
 # The cover letter is written by hand down to this line and by scripts/fold from
 # here on.
-cover_mark='---------- kept in step by scripts/fold from here on ----------'
+cover_mark='Patches and files'
 
 # export_series REPO COMMIT DIR [COVER]: write the patches of a series into DIR,
 # and the cover letter whose upper part is that of the file COVER. Nothing in

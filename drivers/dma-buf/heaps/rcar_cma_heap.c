@@ -6,7 +6,7 @@
 /**
  * DOC: overview
  *
- * The media devices of R-Car SoCs (VIN, VSP, FCP, DU, ISP) address 32 bits,
+ * The media devices of R-Car SoCs (VIN, ISP, FCP, VSP) address 32 bits,
  * bypass the IOMMU and do not snoop CPU caches. The device tree reserves a
  * region that they reach, compatible "renesas,rcar-media-memory", which the
  * kernel may use for movable pages while no buffer needs it. This driver turns
@@ -179,7 +179,7 @@ VISIBLE_IF_KUNIT bool rcar_cma_range_reachable(struct device *dev,
 
 	/* An address on the bus may have no more than 32 bits, and wrap. */
 	return end >= start && end - start == size - 1 &&
-	       end <= min_not_zero(dma_get_mask(dev), dev->bus_dma_limit);
+	       end <= min_not_zero(*dev->dma_mask, dev->bus_dma_limit);
 }
 EXPORT_SYMBOL_IF_KUNIT(rcar_cma_range_reachable);
 
@@ -1029,7 +1029,10 @@ static int __init rcar_cma_rmem_validate(unsigned long node, phys_addr_t *align)
 	return 0;
 }
 
-/* Mappings are changed for regions alone that will be used: none is undone. */
+/*
+ * Nothing changes the mappings back, so they are changed for usable regions alone.
+ * Should there be no CMA area for one, its memory serves the kernel as it is then.
+ */
 static int __init rcar_cma_rmem_fixup(unsigned long node, phys_addr_t base,
 				      phys_addr_t size)
 {

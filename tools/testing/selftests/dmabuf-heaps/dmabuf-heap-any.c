@@ -29,6 +29,8 @@
 #define REUSES		10000
 #define REUSES_SECONDS	240
 #define KILLS		40
+/* No more than the time of a test allows */
+#define MOST_KILLS	2000
 #define THREADS		100
 #define THREAD_ROUNDS	3
 
@@ -756,6 +758,8 @@ TEST_F_TIMEOUT(heap, killed_while_allocating, 300)
 	room = count_room(self->heap, size, most);
 	needed = most > 1 ? room : sysconf(_SC_PHYS_PAGES) / (size / self->page);
 	kills = KILLS + 2 * needed;
+	if (kills > MOST_KILLS)
+		kills = MOST_KILLS;
 	killed = heap_kill_many(self->heap, size, kills);
 	TH_LOG("%d of %d were killed while they allocated %zu KiB", killed,
 	       kills, size / KIB);
