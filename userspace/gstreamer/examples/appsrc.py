@@ -36,7 +36,10 @@ def push_frame(app, _length):
         app.emit("end-of-stream")
         return
     # A frame is freed when the display has shown it.
-    frame = Gst.Buffer.new_allocate(allocator, SIZE, None)
+    try:
+        frame = Gst.Buffer.new_allocate(allocator, SIZE, None)
+    except TypeError:  # what PyGObject makes of NULL
+        frame = None
     if frame is None:
         pipeline.get_bus().post(Gst.Message.new_error(app, GLib.Error.new_literal(
             Gst.ResourceError.quark(), "No frame of the heap.",
