@@ -303,9 +303,10 @@ position doubtful.q;
 )
 
 // The rest, once more, since a change moves what was found before it.
-@found_export exists@
+@sure exists@
 expression H, I, P, E;
 identifier f =~ "^rcar_heap_from_";
+identifier to =~ "^rcar_heap_to_";
 type T;
 position p;
 @@
@@ -319,47 +320,21 @@ position p;
      when != H = E
      when != H += E
      when != H -= E
- rcar_heap_to_export@p(H, ...)
+ to@p(H, ...)
 
-@do_export@
-expression found_export.H, found_export.I, X, S, B;
-position found_export.p;
-@@
-- rcar_heap_to_export@p(H, X, S, B)
-+ rcar_heap_export(I, X, S, B)
-
-@found_share exists@
-expression H, I, P, E;
-identifier f =~ "^rcar_heap_from_";
-type T;
-position p;
+@do_sure@
+expression sure.H, sure.I, X, S, R;
+position sure.p;
 @@
 (
- f(&H, P, \(&I\|(T)&I\), ...)
+- rcar_heap_to_export@p(H, X, S, R)
++ rcar_heap_export(I, X, S, R)
 |
- f(P, &H, \(&I\|(T)&I\), ...)
-)
- ... when any
-     when != &H
-     when != H = E
-     when != H += E
-     when != H -= E
-(
- rcar_heap_to_share@p(H, ...)
+- rcar_heap_to_share@p(H, X, S, R)
++ rcar_heap_share(I, X, S, R)
 |
- rcar_heap_to_share_gen2@p(H, ...)
-)
-
-@do_share@
-expression found_share.H, found_share.I, X, S, V;
-position found_share.p;
-@@
-(
-- rcar_heap_to_share@p(H, X, S, V)
-+ rcar_heap_share(I, X, S, V)
-|
-- rcar_heap_to_share_gen2@p(H, X, S, V)
-+ rcar_heap_share_gen2(I, X, S, V)
+- rcar_heap_to_share_gen2@p(H, X, S, R)
++ rcar_heap_share_gen2(I, X, S, R)
 )
 
 // In a member of the structure that has the id in another one. The type has to be
