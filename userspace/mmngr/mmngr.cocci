@@ -245,7 +245,7 @@ position p;
 expression found.H, found.I;
 expression E, P, P1;
 identifier f =~ "^rcar_heap_from_";
-identifier g !~ "^rcar_heap_(from|to)_";
+identifier g !~ "^rcar_heap_from_";
 type T;
 position b;
 @@

@@ -5,6 +5,7 @@
 
 int export_planes(MMNGR_ID ids[2], int fds[2], size_t size);
 int export_after(MMNGR_ID other, size_t size, int *fd);
+int export_twice(size_t size, int fds[2]);
 
 int export_planes(MMNGR_ID ids[2], int fds[2], size_t size)
 {
@@ -37,4 +38,17 @@ int export_after(MMNGR_ID other, size_t size, int *fd)
 		id = other;
 
 	return mmngr_export_start_in_user_ext(&x, size, hard, fd, NULL);
+}
+
+int export_twice(size_t size, int fds[2])
+{
+	unsigned int hard;
+	MMNGR_ID id;
+	void *virt;
+
+	if (mmngr_alloc_in_user_ext(&id, size, &hard, &virt, MMNGR_VA_SUPPORT, NULL))
+		return -1;
+	mmngr_export_start_in_user_ext(&id, size, hard, &fds[0], NULL);
+
+	return mmngr_export_start_in_user_ext(&id, size, hard, &fds[1], NULL);
 }
