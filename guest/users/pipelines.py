@@ -350,15 +350,16 @@ class ToOutput(Pipeline):
     def content(self, watch):
         reference = set(self.reference())
         unlike = sum(frame not in reference for frame in self.seen)
+        distinct = len(set(self.seen))
         wrong = []
         if len(self.seen) < self.wanted:
             wrong.append(f"{len(self.seen)} frames were seen, {self.wanted} are wanted")
         if unlike:
             wrong.append(f"{unlike} frames are none of the {len(reference)} of the reference")
-        if len(set(self.seen)) < self.different:
-            wrong.append(f"of {len(self.seen)} frames only {len(set(self.seen))} are different")
+        if distinct < self.different:
+            wrong.append(f"of {len(self.seen)} frames only {distinct} are different")
         return {"frames": len(self.seen), "compared": len(self.seen), "unlike_reference": unlike,
-                "distinct": len(set(self.seen)), "not_in_heap": 0}, wrong
+                "distinct": distinct, "not_in_heap": 0}, wrong
 
 
 PIPELINES = {

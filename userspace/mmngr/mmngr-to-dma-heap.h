@@ -153,6 +153,17 @@ static inline int rcar_heap_size(int fd, size_t *size)
 	return R_MM_OK;
 }
 
+/* Nobody is told that a buffer is smaller than what was asked for. */
+static inline int rcar_heap_check_size(int fd, size_t size)
+{
+	size_t whole;
+
+	if (rcar_heap_size(fd, &whole))
+		return R_MM_FATAL;
+
+	return size <= whole ? R_MM_OK : rcar_heap_error(R_MM_PARE, EINVAL);
+}
+
 /* Maps a dma-buf from any source. Bracket what the CPU does, see rcar_heap_begin(). */
 static inline int rcar_heap_map(int fd, void **addr)
 {
@@ -310,12 +321,11 @@ static inline int rcar_heap_free(int id)
 /*
  * mmngr_share_in_user*(), of memory whose dma-buf is at hand. Another descriptor and
  * another mapping, which rcar_heap_free() ends. It is of the whole buffer, which has to
- * be of this size at least: nobody learns what else it is.
+ * be of this size at least.
  */
 static inline int rcar_heap_share(int fd, int *id, size_t size, void **addr)
 {
-	size_t whole;
-	int copy;
+	int copy, ret;
 
 	if (id)
 		*id = -1;
@@ -323,10 +333,9 @@ static inline int rcar_heap_share(int fd, int *id, size_t size, void **addr)
 		*addr = NULL;
 	if (!id || !addr || !size)
 		return rcar_heap_error(R_MM_PARE, EINVAL);
-	if (rcar_heap_size(fd, &whole))
-		return R_MM_FATAL;
-	if (size > whole)
-		return rcar_heap_error(R_MM_PARE, EINVAL);
+	ret = rcar_heap_check_size(fd, size);
+	if (ret)
+		return ret;
 
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (copy < 0)
@@ -355,8 +364,7 @@ static inline int rcar_heap_share_gen2(int fd, int *id, unsigned long size,
 static inline int rcar_heap_export(int id, int *export_id, size_t size, int *fd)
 {
 	struct rcar_heap_buffer *buffer;
-	size_t whole;
-	int err;
+	int err, ret;
 
 	if (export_id)
 		*export_id = -1;
@@ -364,10 +372,9 @@ static inline int rcar_heap_export(int id, int *export_id, size_t size, int *fd)
 		*fd = -1;
 	if (!export_id || !fd || !size)
 		return rcar_heap_error(R_MM_PARE, EINVAL);
-	if (rcar_heap_size(id, &whole))
-		return R_MM_FATAL;
-	if (size > whole)
-		return rcar_heap_error(R_MM_PARE, EINVAL);
+	ret = rcar_heap_check_size(id, size);
+	if (ret)
+		return ret;
 
 	buffer = (struct rcar_heap_buffer *)calloc(1, sizeof(*buffer));
 	if (!buffer)

@@ -302,7 +302,8 @@ position doubtful.q;
 + RCAR_HEAP_NO_SHARE(H, X, S, R)
 )
 
-// The rest, once more, since a change moves what was found before it.
+// The rest, once more, since no position is passed on over a change. Not in one rule with
+// the refusals: a place that two buffers lead to would be changed twice.
 @sure exists@
 expression H, I, P, E;
 identifier f =~ "^rcar_heap_from_";
@@ -402,40 +403,31 @@ position fields_set.p;
 + RCAR_HEAP_NO_SHARE(V.FH, X, S, R)
 )
 
-@field_export disable ptr_to_array, fld_to_ptr@
+@do_fields disable ptr_to_array, fld_to_ptr@
 type fields.T;
 T *E;
 T V;
-expression X, S, B;
+expression X, S, R;
 identifier fields.FH, fields.FI;
 @@
 (
-- rcar_heap_to_export(E->FH, X, S, B)
-+ rcar_heap_export(E->FI, X, S, B)
+- rcar_heap_to_export(E->FH, X, S, R)
++ rcar_heap_export(E->FI, X, S, R)
 |
-- rcar_heap_to_export(V.FH, X, S, B)
-+ rcar_heap_export(V.FI, X, S, B)
-)
-
-@field_share disable ptr_to_array, fld_to_ptr@
-type fields.T;
-T *E;
-T V;
-expression X, S, M;
-identifier fields.FH, fields.FI;
-@@
-(
-- rcar_heap_to_share(E->FH, X, S, M)
-+ rcar_heap_share(E->FI, X, S, M)
+- rcar_heap_to_export(V.FH, X, S, R)
++ rcar_heap_export(V.FI, X, S, R)
 |
-- rcar_heap_to_share(V.FH, X, S, M)
-+ rcar_heap_share(V.FI, X, S, M)
+- rcar_heap_to_share(E->FH, X, S, R)
++ rcar_heap_share(E->FI, X, S, R)
 |
-- rcar_heap_to_share_gen2(E->FH, X, S, M)
-+ rcar_heap_share_gen2(E->FI, X, S, M)
+- rcar_heap_to_share(V.FH, X, S, R)
++ rcar_heap_share(V.FI, X, S, R)
 |
-- rcar_heap_to_share_gen2(V.FH, X, S, M)
-+ rcar_heap_share_gen2(V.FI, X, S, M)
+- rcar_heap_to_share_gen2(E->FH, X, S, R)
++ rcar_heap_share_gen2(E->FI, X, S, R)
+|
+- rcar_heap_to_share_gen2(V.FH, X, S, R)
++ rcar_heap_share_gen2(V.FI, X, S, R)
 )
 
 // ------------------------------------------------------------------------------

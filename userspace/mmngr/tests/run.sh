@@ -43,6 +43,8 @@ rules=$here/../../udev/60-rcar-dma-heap.rules
 driver=$here/../../../drivers/dma-buf/heaps/rcar_cma_heap.c
 read -ra more <<<"${CFLAGS:-}"
 flags=(-std=gnu11 -O2 -Wall -Wextra -Werror "${more[@]}")
+# For fake/heap.c to stand in
+wrap=('-Wl,--wrap=open' '-Wl,--wrap=ioctl')
 
 help() { awk 'NR > 3 && !/^#/ { exit } NR > 3 { sub(/^# ?/, ""); print }' "$0"; }
 
@@ -183,7 +185,7 @@ says() {
 
 test_ok() {
 	local program=$1 options=$2 name=${1%.c} sources original
-	local with=with-${name#ok-}.c wrap=('-Wl,--wrap=open' '-Wl,--wrap=ioctl')
+	local with=with-${name#ok-}.c
 	sources=("$tmp/source/$program")
 	original=("$here/$program")
 	if [ -e "$here/$with" ]; then
@@ -304,26 +306,24 @@ guide_mentions_ours() {
 	return "$status"
 }
 
-# Each message stands in the guide as the compiler gives it.
-guide_explains_messages() {
-	local line status=0 text
-	text=$(flat <"$guide")
-	while read -r line; do
-		[[ "$text" == *"$line"* ]] || { echo "the guide has no line for: $line"; status=1; }
-	done < <(sed -nE 's/.*UNPORTED\("mmngr: ([^:]*).*/\1/p' "$here/../mmngr-to-dma-heap.h")
-	return "$status"
-}
-
-# The driver's messages stand there, too, as they are in its source.
-guide_explains_log() {
+# guide_has: each line of stdin stands in the guide, and there are some
+guide_has() {
 	local line status=0 text count=0
 	text=$(flat <"$guide")
 	while read -r line; do
 		count=$((count + 1))
 		[[ "$text" == *"$line"* ]] || { echo "the guide has no line for: $line"; status=1; }
-	done < <(messages_of_driver)
+	done
 	[ "$count" -ge 10 ] && return "$status"
 }
+
+# Each message as the compiler gives it
+guide_explains_messages() {
+	sed -nE 's/.*UNPORTED\("mmngr: ([^:]*).*/\1/p' "$here/../mmngr-to-dma-heap.h" | guide_has
+}
+
+# The driver's messages, too, as they are in its source
+guide_explains_log() { messages_of_driver | guide_has; }
 
 # Errors, warnings and what tells of a heap; literals in pieces become one
 messages_of_driver() {
@@ -446,7 +446,7 @@ header_beside_library() {
 
 # Where it differs from the library, with the stand-in for the heaps
 header_differs() {
-	compile '-Wl,--wrap=open' '-Wl,--wrap=ioctl' -o "$tmp/header" "$here/header.c" \
+	compile "${wrap[@]}" -o "$tmp/header" "$here/header.c" \
 		"$here/fake/heap.c" || return
 	# shellcheck disable=SC2086 # a command and its arguments
 	FAKE_LOG=/dev/null $runner "$tmp/header"
